@@ -1,0 +1,126 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Answer is a whole answer: what API.Fail and API.Preflight give.
+type Answer struct {
+	Status      int
+	Code        string      // the vendor's own error code, for the log line
+	Header      http.Header // beside Content-Type; may be nil
+	Value       any         // sent as JSON in the API's style; nil: Body is sent
+	ContentType string      // of Body
+	Body        []byte      // nil: empty
+}
+
+// JSONStyle is how a vendor's server writes JSON.
+type JSONStyle struct {
+	ContentType string
+	// EscapeHTML writes <, > and & as \u003c, \u003e and \u0026, as Go's
+	// servers do and Node's and Java's do not.
+	EscapeHTML bool
+}
+
+// recorder holds a handler's answer until it is known to be one.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *recorder) reset() {
+	r.header = http.Header{}
+	r.status = 0
+	r.body.Reset()
+}
+
+// fill replaces whatever a handler wrote by a.
+func (r *recorder) fill(a Answer) error {
+	r.reset()
+	r.status = a.Status
+	for name, values := range a.Header {
+		r.header[name] = values
+	}
+	if a.Value == nil {
+		if a.ContentType != "" {
+			r.header.Set(echo.HeaderContentType, a.ContentType)
+		}
+		r.body.Write(a.Body)
+		return nil
+	}
+	r.header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	return json.NewEncoder(&r.body).Encode(a.Value)
+}
+
+// send writes the answer in the API's style. Generated code and fill encode
+// with encoding/json, which escapes HTML and ends in a newline; no vendor ends
+// in one.
+func (r *recorder) send(w http.ResponseWriter, style JSONStyle) error {
+	header := w.Header()
+	for name, values := range r.header {
+		header[name] = values
+	}
+	body := r.body.Bytes()
+	if r.header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+		header.Set(echo.HeaderContentType, style.ContentType)
+		body = bytes.TrimSuffix(body, []byte("\n"))
+		if !style.EscapeHTML {
+			body = unescapeHTML(body)
+		}
+	}
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	if r.status != http.StatusNoContent {
+		header.Set(echo.HeaderContentLength, strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(r.status)
+	if len(body) == 0 {
+		return nil
+	}
+	_, err := w.Write(body)
+	return err
+}
+
+var htmlEscapes = map[string]string{
+	`\u003c`: "<", `\u003e`: ">", `\u0026`: "&", `\u2028`: "\u2028", `\u2029`: "\u2029",
+}
+
+// unescapeHTML writes out what encoding/json escapes for the sake of HTML. A
+// backslash that is itself escaped begins no escape.
+func unescapeHTML(body []byte) []byte {
+	if !bytes.Contains(body, []byte(`\u`)) {
+		return body
+	}
+	out := make([]byte, 0, len(body))
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			out = append(out, body[i])
+			continue
+		}
+		if i+6 <= len(body) {
+			if plain, ok := htmlEscapes[string(body[i:i+6])]; ok {
+				out = append(out, plain...)
+				i += 5
+				continue
+			}
+		}
+		out = append(out, body[i], body[i+1])
+		i++
+	}
+	return out
+}

@@ -1,0 +1,302 @@
+// Package edge is what every request passes through before and after its
+// handler: route, who calls, does it fit the contract, handler, envelope; with
+// the request's id, its log line and its metrics. It knows no vendor: what
+// differs between them is data and functions of an API.
+//
+// It imports nothing of ours. It never logs a body, a query or a header, and
+// never puts a value of a body into an error.
+//
+// Start at API (what a vendor's package fills in) and Mount (what it becomes);
+// validate.go holds a request against its contract, answer.go writes.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// API is one vendor's API.
+type API struct {
+	// Name is the API's name in paths of ours, log lines and metrics.
+	Name string
+	// Roots are the paths that belong to this API, with all below them. The
+	// contract's paths are served below the first, but for those that begin
+	// with another of the roots: they are served as they stand.
+	Roots []string
+	// Contract is the effective contract.
+	Contract *Contract
+	// Register is the generated registration of the API's handlers.
+	Register func(Router)
+
+	// Authenticate finds out who calls, and gives the context that the handler
+	// will see. It may refuse. It runs after the route is known and before the
+	// body is read; AuthenticateFirst has it run on unknown paths too.
+	Authenticate      func(context.Context, *Call) (context.Context, error)
+	AuthenticateFirst bool
+	// Fail words an error of Authenticate, of the edge (RouteError, BodyError,
+	// InvalidError, PanicError, a deadline) or of a handler.
+	Fail func(*Call, error) Answer
+	// Preflight answers OPTIONS on every path; nil: it is a verb like others.
+	Preflight func(*Call) Answer
+
+	Body BodyRules
+	JSON JSONStyle
+	// Header goes onto every answer.
+	Header http.Header
+	// RequestID is the header that carries the request's id, both ways.
+	RequestID string
+}
+
+// Options are what all APIs share.
+type Options struct {
+	Logger    *slog.Logger          // nil: none
+	Metrics   prometheus.Registerer // nil: none
+	BodyLimit int64                 // bytes; 0: DefaultBodyLimit
+	Timeout   time.Duration         // for a whole request; 0: DefaultTimeout
+}
+
+// A body of these APIs is some hundred bytes; the vendors' own limits are
+// unknown but for restify's, which is this one. A request's time is Milvus'
+// own default.
+const (
+	DefaultBodyLimit = 1 << 20
+	DefaultTimeout   = 30 * time.Second
+)
+
+// Router registers an API's operations; the generated code takes it for echo's
+// router. Every handler it registers has the edge around it: there is no other
+// way in.
+type Router struct {
+	api     *api
+	e       *echo.Echo
+	unknown echo.HandlerFunc // of all that the API does not know
+}
+
+// Mount serves the APIs on e.
+func Mount(e *echo.Echo, o Options, apis ...API) error {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.BodyLimit == 0 {
+		o.BodyLimit = DefaultBodyLimit
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	e.IPExtractor = echo.ExtractIPDirect()
+	m, err := newMetrics(o.Metrics)
+	if err != nil {
+		return err
+	}
+	for _, a := range apis {
+		mounted := &api{API: a, options: o, metrics: m}
+		unknown := mounted.around(nil, nil)
+		a.Register(Router{api: mounted, e: e, unknown: unknown})
+		if err := mounted.complete(); err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+		for _, root := range a.Roots {
+			e.RouteNotFound(root, unknown)
+			e.RouteNotFound(root+"/*", unknown)
+		}
+	}
+	return nil
+}
+
+// api is an API that is being served.
+type api struct {
+	API
+	options    Options
+	metrics    *metrics
+	registered map[*operation]bool
+	strangers  []string // registered, but not in the contract
+}
+
+// complete refuses an API whose generated code and contract do not name the
+// same operations: a route without its contract would be a route without
+// validation.
+func (a *api) complete() error {
+	if len(a.strangers) > 0 {
+		return fmt.Errorf("registered, but not in the contract: %s", strings.Join(a.strangers, ", "))
+	}
+	for _, op := range a.Contract.operations {
+		if !a.registered[op] {
+			return fmt.Errorf("in the contract, but not registered: %s", op.id)
+		}
+	}
+	return nil
+}
+
+// add registers a handler of the generated code, where path is in echo's form,
+// below the API's base.
+func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.MiddlewareFunc) *echo.Route {
+	op := r.api.Contract.at(method, path)
+	if op == nil {
+		r.api.strangers = append(r.api.strangers, method+" "+path)
+		return nil
+	}
+	if r.api.registered == nil {
+		r.api.registered = map[*operation]bool{}
+	}
+	r.api.registered[op] = true
+	known := r.api.around(op, h)
+	serve := func(c echo.Context) error {
+		// echo gives a parameter at a path's end all that is left of the path.
+		if slices.ContainsFunc(c.ParamValues(), func(v string) bool { return strings.Contains(v, "/") }) {
+			return r.unknown(c)
+		}
+		return known(c)
+	}
+	at := r.api.at(path)
+	if bare := strings.TrimSuffix(at, "/"); bare != at { // the base itself is served with and without its slash
+		r.e.Add(method, bare, serve, m...)
+	}
+	return r.e.Add(method, at, serve, m...)
+}
+
+// at is where a path of the contract is served.
+func (a *api) at(path string) string {
+	for _, root := range a.Roots[1:] {
+		if path == root || strings.HasPrefix(path, root+"/") {
+			return path
+		}
+	}
+	return a.Roots[0] + path
+}
+
+// below is the contract's path for one that was asked for.
+func (a *api) below(path string) string {
+	if path == a.Roots[0] {
+		return "/"
+	}
+	return strings.TrimPrefix(path, a.Roots[0])
+}
+
+// recorders are reused: an answer is a few hundred bytes.
+var recorders = sync.Pool{New: func() any { return new(recorder) }}
+
+// around puts the edge around a handler of the generated code. Without an
+// operation it is the handler of all that the API does not know.
+func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
+	id := ""
+	if op != nil {
+		id = op.id
+	}
+	observed := a.metrics.of(a.Name, id)
+	return func(c echo.Context) error {
+		start := time.Now()
+		r := c.Request()
+		call := &Call{
+			API: a.Name, Operation: id, Request: r,
+			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c,
+		}
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, call), a.options.Timeout)
+		defer cancel()
+
+		real := c.Response().Writer
+		rec := recorders.Get().(*recorder)
+		rec.reset()
+		defer recorders.Put(rec)
+		c.Response().Writer = rec
+		err := a.pass(ctx, c, call, op, next)
+		c.Response().Writer = real
+		if err != nil {
+			a.fail(ctx, call, rec, err)
+		}
+
+		header := real.Header()
+		for name, values := range a.Header {
+			header[name] = values
+		}
+		header.Set(a.RequestID, call.ID)
+		for name, values := range call.header {
+			header[name] = values
+		}
+		sent := rec.send(real, a.JSON)
+		elapsed := time.Since(start)
+		observed(rec.status, elapsed)
+		a.log(call, rec, elapsed, sent)
+		return nil
+	}
+}
+
+// pass takes a request through the edge. A panic becomes an error.
+func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operation, next echo.HandlerFunc) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		}
+	}()
+	if a.Preflight != nil && call.Request.Method == http.MethodOptions {
+		return a.answer(c, a.Preflight(call))
+	}
+	if op == nil && !a.AuthenticateFirst {
+		return a.unknown(call)
+	}
+	if ctx, err = a.Authenticate(ctx, call); err != nil {
+		return err
+	}
+	if op == nil {
+		return a.unknown(call)
+	}
+	// Once, before validating: the value that is validated stays with the
+	// request it was read from.
+	c.SetRequest(call.Request.WithContext(ctx))
+	call.Request = c.Request()
+	if err := a.validate(c, op); err != nil {
+		return err
+	}
+	err = next(c)
+	if httpError := (*echo.HTTPError)(nil); errors.As(err, &httpError) {
+		// Only the generated binder makes these: what was validated does not
+		// fit the generated type (a number beyond 64 bits, say).
+		return &InvalidError{Problems: []Problem{{In: "body", Keyword: "type"}}}
+	}
+	return err
+}
+
+func (a *api) unknown(call *Call) error {
+	path := call.Request.URL.Path
+	return &RouteError{Method: call.Request.Method, Path: path, Allow: a.Contract.allow(a.below(path))}
+}
+
+// fail answers err, and logs it if it is the server's own fault.
+func (a *api) fail(ctx context.Context, call *Call, rec *recorder, err error) {
+	answer := a.Fail(call, err)
+	call.Code = answer.Code
+	if answer.Status >= http.StatusInternalServerError {
+		attrs := []slog.Attr{slog.String("api", a.Name), slog.String("operation", call.Operation), slog.String("request_id", call.ID), slog.String("error", err.Error())}
+		if p := (*PanicError)(nil); errors.As(err, &p) {
+			attrs = append(attrs, slog.String("stack", string(p.Stack)))
+		}
+		a.options.Logger.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
+	}
+	if err := rec.fill(answer); err != nil {
+		a.options.Logger.LogAttrs(ctx, slog.LevelError, "envelope not encoded", slog.String("api", a.Name), slog.String("error", err.Error()))
+	}
+}
+
+// answer makes a given answer the handler's.
+func (a *api) answer(c echo.Context, answer Answer) error {
+	return c.Response().Writer.(*recorder).fill(answer)
+}
+
+func newPanicError(v any) *PanicError {
+	p := &PanicError{Stack: debug.Stack(), cause: fmt.Sprintf("a value of type %T", v)}
+	if e, ok := v.(runtime.Error); ok {
+		p.cause = e.Error()
+	}
+	return p
+}

@@ -1,0 +1,554 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/oapi-codegen/runtime"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// acme is an API of its own: what the edge does must not lean on a vendor's.
+const acme = `
+openapi: 3.0.3
+info: {title: Acme, version: "1"}
+servers: [{url: "https://{host}/elsewhere", variables: {host: {default: example.com}}}]
+paths:
+  /:
+    post: {operationId: start, responses: {"204": {description: done}}}
+  /token:
+    post: {operationId: token, responses: {"204": {description: done}}}
+  /things/latest:
+    get: {operationId: getLatest, responses: {"200": {description: done}}}
+  /things/{id}:
+    parameters:
+      - {name: id, in: path, required: true, schema: {type: string, pattern: "^[a-z/<]+$"}}
+    get:
+      operationId: getThing
+      parameters:
+        - {name: page, in: query, schema: {type: integer, minimum: 1}}
+      responses: {"200": {description: done}}
+    patch:
+      operationId: changeThing
+      requestBody:
+        required: true
+        content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}
+      responses: {"200": {description: done}}
+components:
+  schemas:
+    Thing:
+      type: object
+      required: [role, secret]
+      properties:
+        secret: {type: string, format: password, minLength: 8, x-order: 2}
+        role: {type: string, enum: [user, admin], x-order: 1}
+        mail: {type: string, format: email, x-order: 3}
+        tags: {type: array, x-order: 4, items: {type: string, maxLength: 3}}
+        count: {type: integer, x-order: 5}
+`
+
+type thing struct {
+	Role   string   `json:"role"`
+	Secret string   `json:"secret"`
+	Mail   string   `json:"mail"`
+	Tags   []string `json:"tags"`
+	Count  int64    `json:"count"`
+}
+
+// server is acme, served. Its handlers do what the generated ones do.
+type server struct {
+	*testing.T
+	http.Handler
+	api     API
+	options Options
+	log     *bytes.Buffer
+	bound   thing
+	handler func(c echo.Context) error // of changeThing, after binding
+}
+
+func serve(t *testing.T, change func(*server)) *server {
+	t.Helper()
+	s := &server{T: t, log: new(bytes.Buffer)}
+	contract, err := ParseContract([]byte(acme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.options = Options{Logger: slog.New(slog.NewJSONHandler(s.log, nil))}
+	s.api = API{
+		Name: "acme", Roots: []string{"/acme", "/token"}, Contract: contract,
+		Authenticate: func(ctx context.Context, c *Call) (context.Context, error) {
+			if c.Request.Header.Get("Authorization") == "junk" {
+				return nil, errors.New("who?")
+			}
+			c.Principal = "wile"
+			return ctx, nil
+		},
+		Fail:      words,
+		JSON:      JSONStyle{ContentType: "application/json"},
+		RequestID: "X-Request-Id",
+		Register: func(r Router) {
+			done := func(c echo.Context) error { c.Response().WriteHeader(204); return nil }
+			r.POST("/", done)
+			r.POST("/token", done)
+			r.GET("/things/latest", done)
+			r.GET("/things/:id", func(c echo.Context) error { return c.JSON(200, c.Param("id")) })
+			r.PATCH("/things/:id", s.change)
+		},
+	}
+	if change != nil {
+		change(s)
+	}
+	e := echo.New()
+	if err := Mount(e, s.options, s.api); err != nil {
+		t.Fatal(err)
+	}
+	s.Handler = e
+	return s
+}
+
+// change binds as the generated code does.
+func (s *server) change(c echo.Context) error {
+	s.bound = thing{}
+	vb, ok := c.Request().Body.(interface{ ValidatedValue() any })
+	if !ok || runtime.BindJSONValue(vb.ValidatedValue(), &s.bound) != nil {
+		if err := new(echo.DefaultBinder).BindBody(c, &s.bound); err != nil {
+			return err
+		}
+	}
+	if s.handler != nil {
+		return s.handler(c)
+	}
+	return c.JSON(200, s.bound)
+}
+
+// words is acme's envelope: the error's own words.
+func words(_ *Call, err error) Answer {
+	a := Answer{Status: 500, Code: "internal", Value: map[string]string{"error": "internal"}}
+	say := func(status int, code string) Answer {
+		return Answer{Status: status, Code: code, Value: map[string]string{"error": err.Error()}}
+	}
+	var route *RouteError
+	var body *BodyError
+	var invalid *InvalidError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return say(503, "late")
+	case errors.As(err, &route):
+		if len(route.Allow) > 0 {
+			a = say(405, "verb")
+			a.Header = http.Header{"Allow": {strings.Join(route.Allow, ", ")}}
+			return a
+		}
+		return say(404, "path")
+	case errors.As(err, &body):
+		return say(400+int(body.Fault), "body")
+	case errors.As(err, &invalid):
+		return say(400, "invalid")
+	case err.Error() == "who?":
+		return say(401, "who")
+	}
+	return a
+}
+
+func (s *server) do(method, path, body string, header ...string) *httptest.ResponseRecorder {
+	s.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+		if header[i+1] == "" {
+			r.Header.Del(header[i])
+		}
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+func (s *server) expect(w *httptest.ResponseRecorder, status int, body string) {
+	s.Helper()
+	if w.Code != status || w.Body.String() != body {
+		s.Errorf("got %d %s\nwant %d %s", w.Code, w.Body, status, body)
+	}
+}
+
+// Without the validated value, encoding/json would fold ROLE into role after
+// the validator had looked at role alone.
+func TestHandlerSeesWhatWasValidated(t *testing.T) {
+	s := serve(t, nil)
+	w := s.do("PATCH", "/acme/things/a", `{"role":"user","ROLE":"admin","secret":"12345678","SECRET":"x"}`)
+	s.expect(w, 200, `{"role":"user","secret":"12345678","mail":"","tags":null,"count":0}`)
+	if s.bound.Role != "user" || s.bound.Secret != "12345678" {
+		t.Errorf("bound %+v", s.bound)
+	}
+}
+
+func TestLastOfDuplicateMembersCounts(t *testing.T) {
+	s := serve(t, nil)
+	s.expect(s.do("PATCH", "/acme/things/a", `{"role":"admin","role":"nobody","secret":"12345678"}`), 400,
+		`{"error":"the request does not fit the contract: body role: enum"}`)
+	s.do("PATCH", "/acme/things/a", `{"role":"nobody","role":"user","secret":"12345678"}`)
+	if s.bound.Role != "user" {
+		t.Errorf("bound %+v", s.bound)
+	}
+}
+
+// A value that fits the schema and not the Go type must not be decoded again.
+func TestValueBeyondTheGeneratedTypeIsRefused(t *testing.T) {
+	s := serve(t, nil)
+	w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678","count":99999999999999999999}`)
+	s.expect(w, 400, `{"error":"the request does not fit the contract: body : type"}`)
+}
+
+func TestProblemsComeInTheContractsOrder(t *testing.T) {
+	s := serve(t, nil)
+	for body, want := range map[string]string{
+		`{}`:                                  "body role: required; body secret: required",
+		`{"mail":1,"secret":2,"role":"user"}`: "body secret: type; body mail: type",
+		`{"count":"x","secret":null}`:         "body role: required; body secret: nullable; body count: type",
+		`{"tags":["a","long","longer"],"role":"user","secret":"short","mail":"x"}`: "body secret: minLength; body mail: format; body tags.1: maxLength; body tags.2: maxLength",
+		`[]`: "body : type",
+	} {
+		s.expect(s.do("PATCH", "/acme/things/a", body), 400, `{"error":"the request does not fit the contract: `+want+`"}`)
+	}
+	s.expect(s.do("PATCH", "/acme/things/A", `{}`), 400,
+		`{"error":"the request does not fit the contract: path id: pattern; body role: required; body secret: required"}`)
+}
+
+func TestProblemsCarryNoValueOfABody(t *testing.T) {
+	var seen *InvalidError
+	s := serve(t, func(s *server) {
+		s.api.Fail = func(c *Call, err error) Answer {
+			errors.As(err, &seen)
+			return words(c, err)
+		}
+	})
+	w := s.do("PATCH", "/acme/things/a", `{"role":"hunter2","secret":"hunter3","mail":"hunter4","tags":["hunter5"]}`)
+	if seen == nil || len(seen.Problems) != 4 {
+		t.Fatalf("problems: %v", seen)
+	}
+	for _, p := range seen.Problems {
+		if p.Value != "" || p.Got != "string" || p.Schema == nil {
+			t.Errorf("%+v", p)
+		}
+	}
+	if said := w.Body.String() + s.log.String(); strings.Contains(said, "hunter") {
+		t.Errorf("a value was said: %s", said)
+	}
+}
+
+func TestParameters(t *testing.T) {
+	s := serve(t, nil)
+	for path, want := range map[string]string{
+		"/acme/things/a?page=0":        "query page: minimum",
+		"/acme/things/a?page=x":        "query page: type",
+		"/acme/things/a?page=":         "query page: minLength",
+		"/acme/things/a?page=1&page=1": "query page: type",
+		"/acme/things/A?page=1.5":      "path id: pattern; query page: type",
+	} {
+		s.expect(s.do("GET", path, ""), 400, `{"error":"the request does not fit the contract: `+want+`"}`)
+	}
+}
+
+// The handler must receive what was validated: both unescaped, once.
+func TestEscapedPathIsValidatedAsTheHandlerSeesIt(t *testing.T) {
+	s := serve(t, nil)
+	s.api.Contract = nil
+	if w := s.do("GET", "/acme/things/a%2Fb", ""); w.Code != 200 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	s.expect(s.do("GET", "/acme/things/a%252Fb", ""), 400,
+		`{"error":"the request does not fit the contract: path id: pattern"}`)
+}
+
+func TestBodies(t *testing.T) {
+	const good = `{"role":"user","secret":"12345678"}`
+	const answer = `{"role":"user","secret":"12345678","mail":"","tags":null,"count":0}`
+	tests := []struct {
+		name, media, body string
+		rules             BodyRules
+		status            int
+	}{
+		{"json", "application/json", good, BodyRules{}, 200},
+		{"charset", "application/json; charset=utf-8", good, BodyRules{}, 200},
+		{"empty", "application/json", "", BodyRules{}, 400 + int(BodyEmpty)},
+		{"blank", "application/json", " \n", BodyRules{}, 400 + int(BodyEmpty)},
+		{"empty is an object", "application/json", "", BodyRules{EmptyIsObject: true}, 400},
+		{"malformed", "application/json", "{", BodyRules{}, 400 + int(BodyMalformed)},
+		{"trailing", "application/json", good + " x", BodyRules{}, 400 + int(BodyMalformed)},
+		{"second value", "application/json", good + "{}", BodyRules{}, 400 + int(BodyMalformed)},
+		{"trailing ignored", "application/json", good + " x", BodyRules{TrailingIgnored: true}, 200},
+		{"text", "text/plain", good, BodyRules{}, 400 + int(BodyMediaType)},
+		{"no media type", "", good, BodyRules{}, 400 + int(BodyMediaType)},
+		{"any media type", "text/plain", good, BodyRules{AnyMediaType: true}, 200},
+		{"no media type, any", "", good, BodyRules{AnyMediaType: true}, 200},
+		{"other is empty", "text/plain", good, BodyRules{OtherIsEmpty: true}, 400 + int(BodyEmpty)},
+		{"null", "application/json", "null", BodyRules{}, 400},
+		{"null member", "application/json", `{"role":"user","secret":"12345678","mail":null}`, BodyRules{}, 400},
+		{"null member is absent", "application/json", `{"role":"user","secret":"12345678","mail":null}`, BodyRules{NullIsAbsent: true}, 200},
+		{"null is an object", "application/json", "null", BodyRules{NullIsObject: true}, 400},
+		{"not utf-8", "application/json", "{\"role\":\"user\",\"secret\":\"12345678\xff\"}", BodyRules{}, 400 + int(BodyEncoding)},
+		{"large", "application/json", `{"role":"` + strings.Repeat("x", 2000) + `"}`, BodyRules{}, 400 + int(BodyTooLarge)},
+		{"deep", "application/json", strings.Repeat("[", 900), BodyRules{}, 400 + int(BodyMalformed)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := serve(t, func(s *server) { s.api.Body, s.options.BodyLimit = test.rules, 1000 })
+			w := s.do("PATCH", "/acme/things/a", test.body, "Content-Type", test.media)
+			if w.Code != test.status {
+				t.Errorf("got %d %s, want %d", w.Code, w.Body, test.status)
+			}
+			if test.status == 200 && w.Body.String() != answer {
+				t.Errorf("got %s", w.Body)
+			}
+		})
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	s := serve(t, nil)
+	tests := []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"POST", "/acme", 204, ""},
+		{"POST", "/acme/", 204, ""},
+		{"GET", "/acme", 405, "POST"},
+		{"POST", "/token", 204, ""},
+		{"GET", "/token", 405, "POST"},
+		{"GET", "/token/more", 404, ""},
+		{"DELETE", "/acme/things/a", 405, "GET, PATCH"},
+		{"OPTIONS", "/acme/things/a", 405, "GET, PATCH"},
+		{"GET", "/acme/things/latest", 204, ""},
+		{"DELETE", "/acme/things/latest", 405, "GET, PATCH"},
+		{"GET", "/acme/things/", 404, ""},
+		{"GET", "/acme/things/a/b", 404, ""},
+		{"GET", "/acme/nothing", 404, ""},
+		{"GET", "/acme//things/a", 404, ""},
+		{"GET", "/acme/Things/a", 404, ""},
+	}
+	for _, test := range tests {
+		w := s.do(test.method, test.path, "")
+		if w.Code != test.status || w.Header().Get("Allow") != test.allow {
+			t.Errorf("%s %s: %d %q", test.method, test.path, w.Code, w.Header().Get("Allow"))
+		}
+		if w.Code != 404 && w.Code != 405 {
+			continue
+		}
+		if got := w.Header().Get("Content-Type"); got != "application/json" {
+			t.Errorf("%s %s: Content-Type %q", test.method, test.path, got)
+		}
+	}
+	if w := s.do("GET", "/acmes", ""); w.Header().Get("X-Request-Id") != "" {
+		t.Error("the edge answered outside of its roots")
+	}
+}
+
+func TestUnknownPathsBehindAuthentication(t *testing.T) {
+	for first, want := range map[bool]int{false: 404, true: 401} {
+		s := serve(t, func(s *server) { s.api.AuthenticateFirst = first })
+		if w := s.do("GET", "/acme/nothing", "", "Authorization", "junk"); w.Code != want {
+			t.Errorf("authenticate first %v: %d", first, w.Code)
+		}
+	}
+}
+
+func TestPreflightAnswersEveryPath(t *testing.T) {
+	s := serve(t, func(s *server) {
+		s.api.Header = http.Header{"Access-Control-Allow-Origin": {"*"}}
+		s.api.Preflight = func(*Call) Answer { return Answer{Status: 204} }
+	})
+	for _, path := range []string{"/acme/things/a", "/acme/nothing", "/token"} {
+		w := s.do("OPTIONS", path, "", "Authorization", "junk")
+		if w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Body.Len() > 0 {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+}
+
+// A route that the contract does not know, or an operation that nothing
+// registers, would go unvalidated or unserved in silence.
+func TestMountRefusesWhatTheContractDoesNotName(t *testing.T) {
+	contract, err := ParseContract([]byte(acme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := func(echo.Context) error { return nil }
+	for want, register := range map[string]func(Router){
+		"registered, but not in the contract: PUT /things/:id": func(r Router) { r.PUT("/things/:id", handler) },
+		"in the contract, but not registered: ":                func(Router) {},
+	} {
+		err := Mount(echo.New(), Options{}, API{Name: "acme", Roots: []string{"/acme"}, Contract: contract, Register: register})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestPanicIsAnsweredInTheEnvelope(t *testing.T) {
+	for _, value := range []any{"hunter2", errors.New("hunter2"), struct{ Secret string }{"hunter2"}} {
+		s := serve(t, func(s *server) {
+			s.handler = func(c echo.Context) error {
+				c.Response().WriteHeader(200)
+				_, _ = c.Response().Write([]byte("half an ans"))
+				panic(value)
+			}
+		})
+		w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
+		s.expect(w, 500, `{"error":"internal"}`)
+		if log := s.log.String(); strings.Contains(log, "hunter2") || !strings.Contains(log, `"stack"`) {
+			t.Errorf("log: %s", log)
+		}
+	}
+}
+
+func TestHalfAnAnswerIsTakenBack(t *testing.T) {
+	s := serve(t, func(s *server) {
+		s.handler = func(c echo.Context) error {
+			c.Response().Header().Set("X-Half", "1")
+			_ = c.JSON(200, "half")
+			return errors.New("broke")
+		}
+	})
+	w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
+	s.expect(w, 500, `{"error":"internal"}`)
+	if w.Header().Get("X-Half") != "" {
+		t.Error("a header of the answer taken back was sent")
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	s := serve(t, func(s *server) {
+		s.options.Timeout = time.Millisecond
+		s.handler = func(c echo.Context) error {
+			<-c.Request().Context().Done()
+			return c.Request().Context().Err()
+		}
+	})
+	w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
+	s.expect(w, 503, `{"error":"context deadline exceeded"}`)
+}
+
+func TestJSONStyle(t *testing.T) {
+	const sent = "US & Canada <\u2028> \\u0026 \\\\u003c é \x01"
+	for escape, want := range map[bool]string{
+		false: "\"US & Canada <\u2028> \\\\u0026 \\\\\\\\u003c é \\u0001\"",
+		true:  `"US \u0026 Canada \u003c\u2028\u003e \\u0026 \\\\u003c é \u0001"`,
+	} {
+		s := serve(t, func(s *server) {
+			s.api.JSON = JSONStyle{ContentType: "application/json; charset=utf-8", EscapeHTML: escape}
+			s.handler = func(c echo.Context) error { return c.JSON(200, sent) }
+		})
+		// echo's own JSON carries no charset, as the generated code's does not.
+		w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
+		s.expect(w, 200, want)
+		if got := w.Header().Get("Content-Length"); got != strconv.Itoa(len(want)) {
+			t.Errorf("Content-Length %s, want %d", got, len(want))
+		}
+		if got := w.Header().Get("Content-Type"); got != "application/json; charset=utf-8" {
+			t.Errorf("Content-Type %s", got)
+		}
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	s := serve(t, nil)
+	for given, kept := range map[string]bool{
+		"": false, "abc-123_x.y:z": true, "line\nbreak": false, "blank space": false, strings.Repeat("a", 129): false, `quo"te`: false,
+	} {
+		w := s.do("POST", "/acme", "", "X-Request-Id", given)
+		if got := w.Header().Get("X-Request-Id"); (got == given) != kept || got == "" {
+			t.Errorf("given %q, got %q", given, got)
+		}
+	}
+	if s.do("POST", "/acme", "").Header().Get("X-Request-Id") == s.do("POST", "/acme", "").Header().Get("X-Request-Id") {
+		t.Error("the same id twice")
+	}
+}
+
+func TestOneLogLineAndOneCountPerRequest(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	s := serve(t, func(s *server) { s.options.Metrics = registry })
+	s.do("GET", "/acme/things/a?secret=hunter2", "", "X-Request-Id", "one")
+	s.do("GET", "/acme/nothing", "")
+	s.do("GET", "/acme/things/a", "", "Authorization", "junk")
+	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines: %s", len(lines), s.log)
+	}
+	for _, want := range []string{`"msg":"request"`, `"api":"acme"`, `"operation":"getThing"`, `"path":"/acme/things/a"`, `"status":200`, `"request_id":"one"`, `"principal":"wile"`, `"source":"192.0.2.1"`} {
+		if !strings.Contains(lines[0], want) {
+			t.Errorf("%s is not in %s", want, lines[0])
+		}
+	}
+	if strings.Contains(s.log.String(), "hunter2") {
+		t.Error("a query was logged")
+	}
+	if !strings.Contains(lines[2], `"code":"who"`) {
+		t.Errorf("no code in %s", lines[2])
+	}
+	want := `
+# HELP usher_requests_total Requests answered.
+# TYPE usher_requests_total counter
+usher_requests_total{api="acme",operation="getThing",status="200"} 1
+usher_requests_total{api="acme",operation="getThing",status="401"} 1
+usher_requests_total{api="acme",operation="unknown",status="404"} 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "usher_requests_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHandlerFindsItsCall(t *testing.T) {
+	var got *Call
+	s := serve(t, func(s *server) {
+		s.handler = func(c echo.Context) error {
+			got = CallFrom(c.Request().Context())
+			got.Header().Set("Set-Cookie", "id=1")
+			return errors.New("broke")
+		}
+	})
+	w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
+	if got == nil || got.Operation != "changeThing" || got.Param("id") != "a" || got.Principal != "wile" {
+		t.Errorf("%+v", got)
+	}
+	if w.Header().Get("Set-Cookie") != "id=1" {
+		t.Error("the call's header was not sent with the failure")
+	}
+}
+
+func TestBodyErrorsSayNothingOfTheBody(t *testing.T) {
+	for fault := BodyEmpty; fault <= BodyUnread; fault++ {
+		e := &BodyError{Fault: fault, Raw: []byte("hunter2"), Err: io.ErrUnexpectedEOF}
+		if strings.Contains(e.Error(), "hunter2") || e.Error() == "" {
+			t.Error(e)
+		}
+		if !errors.Is(e, io.ErrUnexpectedEOF) {
+			t.Error("the cause is lost")
+		}
+	}
+}
+
+func TestContractNeedsOperationIDs(t *testing.T) {
+	for _, broken := range []string{
+		"openapi: 3.0.3\npaths: [",
+		strings.Replace(acme, "operationId: getThing", "summary: none", 1),
+		strings.Replace(acme, "application/json: {schema", "text/plain: {schema", 1),
+	} {
+		if _, err := ParseContract([]byte(broken)); err == nil {
+			t.Errorf("parsed: %.60s", broken)
+		}
+	}
+}

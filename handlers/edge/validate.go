@@ -1,0 +1,356 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/labstack/echo/v4"
+)
+
+// BodyRules are a vendor's habits in reading a body. The zero value wants one
+// JSON value, sent as application/json.
+type BodyRules struct {
+	// AnyMediaType reads the body as JSON whatever its Content-Type says.
+	AnyMediaType bool
+	// OtherIsEmpty takes a body of another media type for an empty one.
+	OtherIsEmpty bool
+	// EmptyIsObject takes an empty body for {}.
+	EmptyIsObject bool
+	// NullIsObject takes null for {}.
+	NullIsObject bool
+	// NullIsAbsent takes a member that is null for one that is not there.
+	NullIsAbsent bool
+	// TrailingIgnored reads the first JSON value and leaves what follows it.
+	TrailingIgnored bool
+}
+
+// parameter is a path or query parameter that the contract restricts.
+type parameter struct {
+	spec *openapi3.Parameter
+}
+
+// newParameter says whether the parameter needs checking: a path's string
+// without limits does not, and header and cookie parameters are the API's own business
+// (API.Authenticate), since vendors have words of their own for them.
+func newParameter(spec *openapi3.Parameter) (parameter, bool, error) {
+	if spec.In != openapi3.ParameterInPath && spec.In != openapi3.ParameterInQuery {
+		return parameter{}, false, nil
+	}
+	if spec.Schema == nil {
+		return parameter{}, false, errors.New("parameter " + spec.Name + " has no schema")
+	}
+	s := spec.Schema.Value
+	free := s.Type.Is("string") && s.Pattern == "" && s.MinLength == 0 && s.MaxLength == nil && s.Enum == nil && s.Format == ""
+	return parameter{spec: spec}, !free || spec.In == openapi3.ParameterInQuery, nil
+}
+
+// formats are the string formats that contracts use beyond the validator's own.
+var formats = openapi3.WithStringFormatValidator("email", openapi3.NewCallbackValidator(func(s string) error {
+	if address, err := mail.ParseAddress(s); err != nil || address.Address != s {
+		return errors.New("not an e-mail address")
+	}
+	return nil
+}))
+
+// quick stops at the first problem and builds no message; thorough is asked
+// only when there is one. Values never get into the messages: they may be
+// passwords.
+var (
+	quick    = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.FailFast(), openapi3.DisableSchemaErrorDetails(), formats}
+	thorough = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails(), formats}
+)
+
+// validate holds the request against the operation and puts what it validated
+// where the generated code binds from.
+func (a *api) validate(c echo.Context, op *operation) error {
+	var problems []Problem
+	for _, p := range op.parameters {
+		problems = append(problems, p.check(c)...)
+	}
+	if op.schema != nil {
+		value, err := a.readBody(c.Request(), op)
+		if err != nil {
+			return err
+		}
+		if op.schema.VisitJSON(value, quick...) != nil {
+			problems = append(problems, bodyProblems(op.schema, value)...)
+		}
+		c.Request().Body = validatedBody{value}
+	}
+	if len(problems) > 0 {
+		return &InvalidError{Problems: problems}
+	}
+	return nil
+}
+
+// check validates one parameter.
+func (p parameter) check(c echo.Context) []Problem {
+	r := c.Request()
+	in := openapi3filter.RequestValidationInput{Request: r}
+	var sent string
+	if p.spec.In == openapi3.ParameterInPath {
+		sent = pathParam(c, p.spec.Name)
+		in.PathParams = map[string]string{p.spec.Name: sent}
+	} else {
+		in.QueryParams = c.QueryParams()
+		values, ok := in.QueryParams[p.spec.Name]
+		if !ok && !p.spec.Required {
+			return nil
+		}
+		if len(values) > 1 && !p.spec.Schema.Value.Type.Is("array") {
+			return []Problem{{In: p.spec.In, Path: []string{p.spec.Name}, Keyword: "type", Schema: p.spec.Schema.Value, Got: "array"}}
+		}
+		sent = in.QueryParams.Get(p.spec.Name)
+	}
+	in.Options = &openapi3filter.Options{
+		MultiError:              true,
+		SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails(), formats},
+	}
+	err := openapi3filter.ValidateParameter(r.Context(), &in, p.spec)
+	if err == nil {
+		return nil
+	}
+	problem := Problem{
+		In: p.spec.In, Path: []string{p.spec.Name}, Keyword: "type", Schema: p.spec.Schema.Value, Got: "string", Empty: sent == "", Value: sent,
+	}
+	if errors.Is(err, openapi3filter.ErrInvalidRequired) {
+		problem.Keyword, problem.Got = "required", ""
+		return []Problem{problem}
+	}
+	if errors.Is(err, openapi3filter.ErrInvalidEmptyValue) {
+		problem.Keyword = "minLength"
+		return []Problem{problem}
+	}
+	broken := schemaErrors(err)
+	if len(broken) == 0 { // it could not even be parsed
+		return []Problem{problem}
+	}
+	problems := make([]Problem, len(broken))
+	for i, e := range broken {
+		problems[i] = problem
+		problems[i].Keyword = e.SchemaField
+	}
+	return problems
+}
+
+// pathParam gives a path parameter as the handler will see it: unescaped once,
+// whether or not the path came with escapes of its own (a%2Fb).
+func pathParam(c echo.Context, name string) string {
+	value := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return value
+	}
+	if unescaped, err := url.PathUnescape(value); err == nil {
+		return unescaped
+	}
+	return value
+}
+
+// readBody gives the body's JSON value.
+func (a *api) readBody(r *http.Request, op *operation) (any, error) {
+	raw, err := a.rawBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > 0 && !a.Body.AnyMediaType && !isJSON(r.Header.Get(echo.HeaderContentType)) {
+		if !a.Body.OtherIsEmpty {
+			return nil, &BodyError{Fault: BodyMediaType}
+		}
+		raw = nil
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		if a.Body.EmptyIsObject || !op.body.Required {
+			return map[string]any{}, nil
+		}
+		return nil, &BodyError{Fault: BodyEmpty}
+	}
+	if !utf8.Valid(raw) {
+		return nil, &BodyError{Fault: BodyEncoding}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, &BodyError{Fault: BodyMalformed, Raw: raw, Err: err}
+	}
+	if !a.Body.TrailingIgnored {
+		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+			return nil, &BodyError{Fault: BodyMalformed, Raw: raw, Err: errors.New("data after the JSON value")}
+		}
+	}
+	if value == nil && a.Body.NullIsObject {
+		value = map[string]any{}
+	}
+	if a.Body.NullIsAbsent {
+		dropNulls(value)
+	}
+	return value, nil
+}
+
+func dropNulls(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if member == nil {
+				delete(v, name)
+			}
+			dropNulls(member)
+		}
+	case []any:
+		for _, item := range v {
+			dropNulls(item)
+		}
+	}
+}
+
+func (a *api) rawBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	limit := a.options.BodyLimit
+	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, &BodyError{Fault: BodyUnread, Err: err}
+	case int64(len(raw)) > limit:
+		return nil, &BodyError{Fault: BodyTooLarge, Limit: limit}
+	}
+	return raw, nil
+}
+
+func isJSON(contentType string) bool {
+	if contentType == echo.MIMEApplicationJSON {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == echo.MIMEApplicationJSON
+}
+
+// validatedBody gives the generated code the very value that was validated
+// (its binder asks for ValidatedValue). There is nothing else to read: a
+// second decode would let through what the first refused, since encoding/json
+// folds the case of member names.
+type validatedBody struct{ value any }
+
+var errBodyTaken = errors.New("the validated value does not fit the generated type")
+
+func (b validatedBody) ValidatedValue() any    { return b.value }
+func (validatedBody) Read([]byte) (int, error) { return 0, errBodyTaken }
+func (validatedBody) Close() error             { return nil }
+
+// bodyProblems lists all that is wrong with a body, in the order of its schema.
+func bodyProblems(schema *openapi3.Schema, value any) []Problem {
+	broken := schemaErrors(schema.VisitJSON(value, thorough...))
+	problems := make([]Problem, len(broken))
+	for i, e := range broken {
+		path := e.JSONPointer()
+		at, order := follow(schema, path)
+		got, empty := look(value, path)
+		problems[i] = Problem{In: "body", Path: path, Keyword: e.SchemaField, Schema: at, Got: got, Empty: empty, order: order}
+	}
+	slices.SortStableFunc(problems, func(a, b Problem) int { return slices.Compare(a.order, b.order) })
+	return problems
+}
+
+// follow walks from a schema along a path, and gives the schema there and the
+// place of each step: a member's x-order, an item's index.
+func follow(schema *openapi3.Schema, path []string) (*openapi3.Schema, []int) {
+	order := make([]int, 0, len(path))
+	for _, step := range path {
+		switch {
+		case schema == nil:
+		case schema.Properties[step] != nil:
+			schema = schema.Properties[step].Value
+			order = append(order, xOrder(schema))
+			continue
+		case schema.Items != nil:
+			schema = schema.Items.Value
+		case schema.AdditionalProperties.Schema != nil:
+			schema = schema.AdditionalProperties.Schema.Value
+		default:
+			schema = nil
+		}
+		index, _ := strconv.Atoi(step)
+		order = append(order, index)
+	}
+	return schema, order
+}
+
+func xOrder(schema *openapi3.Schema) int {
+	switch order := schema.Extensions["x-order"].(type) {
+	case float64:
+		return int(order)
+	case int:
+		return order
+	}
+	return 0
+}
+
+// schemaErrors takes the schema errors out of whatever they are wrapped in.
+func schemaErrors(err error) []*openapi3.SchemaError {
+	var request *openapi3filter.RequestError
+	var many openapi3.MultiError
+	var one *openapi3.SchemaError
+	switch {
+	case errors.As(err, &many):
+		var all []*openapi3.SchemaError
+		for _, e := range many {
+			all = append(all, schemaErrors(e)...)
+		}
+		return all
+	case errors.As(err, &one):
+		return []*openapi3.SchemaError{one}
+	case errors.As(err, &request):
+		return schemaErrors(request.Err)
+	}
+	return nil
+}
+
+// look names the JSON type of what path leads to (empty: there is nothing) and
+// says whether it is empty.
+func look(value any, path []string) (jsonType string, empty bool) {
+	for _, step := range path {
+		switch v := value.(type) {
+		case map[string]any:
+			member, ok := v[step]
+			if !ok {
+				return "", false
+			}
+			value = member
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(v) {
+				return "", false
+			}
+			value = v[i]
+		default:
+			return "", false
+		}
+	}
+	switch v := value.(type) {
+	case nil:
+		return "null", false
+	case bool:
+		return "boolean", false
+	case json.Number:
+		return "number", false
+	case string:
+		return "string", v == ""
+	case []any:
+		return "array", len(v) == 0
+	case map[string]any:
+		return "object", len(v) == 0
+	}
+	return "", false
+}
