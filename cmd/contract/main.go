@@ -1,6 +1,7 @@
 // Command contract writes an API's effective contract: the document of
-// openapi/, with its overlay applied where it has one, as gen/<api>/openapi.yaml,
-// together with the Go file that embeds it. It runs by go generate only.
+// openapi/, with its overlay applied where it has one, as gen/<api>/openapi.yaml;
+// the share of it that requests are held against, as requests.json; and the Go
+// file that embeds them. It runs by go generate only.
 package main
 
 import (
@@ -64,6 +65,12 @@ func run(args []string, stderr io.Writer) error {
 	if err := os.WriteFile(filepath.Join(*dir, "openapi.yaml"), contract, 0o644); err != nil {
 		return err
 	}
+	if contract, err = requests(contract); err != nil {
+		return fmt.Errorf("%s: %w", sources, err)
+	}
+	if err := os.WriteFile(filepath.Join(*dir, "requests.json"), contract, 0o644); err != nil {
+		return err
+	}
 	source := fmt.Sprintf(embedding, header, filepath.Base(*dir))
 	return os.WriteFile(filepath.Join(*dir, "openapi.gen.go"), []byte(source), 0o644)
 }
@@ -74,11 +81,16 @@ package %s
 
 import _ "embed"
 
-// OpenAPI is the effective contract, in YAML: what requests and answers are
-// validated against, and what this package was generated from.
+// OpenAPI is the effective contract, in YAML: what is served, what answers are
+// held against, and what this package was generated from.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// Requests is the share of it that requests are held against, in JSON.
+//
+//go:embed requests.json
+var Requests []byte
 `
 
 // apply returns the document with every action of the overlay applied. An

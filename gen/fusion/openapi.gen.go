@@ -4,8 +4,13 @@ package fusion
 
 import _ "embed"
 
-// OpenAPI is the effective contract, in YAML: what requests and answers are
-// validated against, and what this package was generated from.
+// OpenAPI is the effective contract, in YAML: what is served, what answers are
+// held against, and what this package was generated from.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// Requests is the share of it that requests are held against, in JSON.
+//
+//go:embed requests.json
+var Requests []byte

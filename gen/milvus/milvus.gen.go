@@ -28,27 +28,18 @@ type CreateUserRequest struct {
 
 	// Description What the user is for. `describe` gives it back.
 	Description *string `json:"description,omitempty"`
-
-	// DBName Without effect; users belong to no database.
-	DBName *string `json:"dbName,omitempty"`
 }
 
 // DescribeUserRequest A user to describe.
 type DescribeUserRequest struct {
 	// UserName The user's name.
 	UserName string `json:"userName"`
-
-	// DBName Without effect; users belong to no database.
-	DBName *string `json:"dbName,omitempty"`
 }
 
 // DropUserRequest A user to drop.
 type DropUserRequest struct {
 	// UserName The user's name.
 	UserName string `json:"userName"`
-
-	// DBName Without effect; users belong to no database.
-	DBName *string `json:"dbName,omitempty"`
 }
 
 // EmptyResult The outcome of an operation that answers nothing more, or an error.
@@ -88,9 +79,6 @@ type UpdatePasswordRequest struct {
 
 	// NewPassword The new password, as the rule book in force says.
 	NewPassword password.Plain `json:"newPassword"`
-
-	// DBName Without effect; users belong to no database.
-	DBName *string `json:"dbName,omitempty"`
 }
 
 // UserNamesResult The users' names, or an error.

@@ -8,24 +8,24 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// Contract is an API's effective OpenAPI document, parsed. It is immutable and
-// may be shared by any number of handlers.
+// Contract is what an API's OpenAPI document says of requests, parsed. It is
+// immutable and may be shared by any number of handlers.
 type Contract struct {
-	YAML       []byte // as embedded, for those who ask for it
 	operations []*operation
 }
 
-// ParseContract parses an OpenAPI 3.0 document. Whether it is valid is a matter
-// for the tests of the contracts, not for each start.
-func ParseContract(yaml []byte) (*Contract, error) {
-	doc, err := openapi3.NewLoader().LoadFromData(yaml)
+// ParseContract parses an OpenAPI 3.0 document, in JSON or YAML; of it, only
+// what speaks of requests is needed. Whether it is valid is a matter for the
+// tests of the contracts, not for each start.
+func ParseContract(document []byte) (*Contract, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
-	c := &Contract{YAML: yaml}
+	c := &Contract{}
 	for path, item := range doc.Paths.Map() {
 		for method, spec := range item.Operations() {
-			op, err := newOperation(doc, method, path, item, spec)
+			op, err := newOperation(method, path, item, spec)
 			if err != nil {
 				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
 			}
@@ -46,7 +46,7 @@ type operation struct {
 	schema     *openapi3.Schema // of the JSON body; nil: it takes none
 }
 
-func newOperation(doc *openapi3.T, method, path string, item *openapi3.PathItem, spec *openapi3.Operation) (*operation, error) {
+func newOperation(method, path string, item *openapi3.PathItem, spec *openapi3.Operation) (*operation, error) {
 	if spec.OperationID == "" {
 		return nil, fmt.Errorf("no operationId")
 	}

@@ -35,8 +35,10 @@ type API struct {
 	// contract's paths are served below the first, but for those that begin
 	// with another of the roots: they are served as they stand.
 	Roots []string
-	// Contract is the effective contract.
+	// Contract is what the effective contract says of requests.
 	Contract *Contract
+	// OpenAPI is the effective contract itself, in YAML, for those who ask.
+	OpenAPI []byte
 	// Register is the generated registration of the API's handlers.
 	Register func(Router)
 
@@ -255,7 +257,7 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 	// request it was read from.
 	c.SetRequest(call.Request.WithContext(ctx))
 	call.Request = c.Request()
-	if err := a.validate(c, op); err != nil {
+	if err := a.validate(ctx, c, op); err != nil {
 		return err
 	}
 	err = next(c)

@@ -163,7 +163,7 @@ func words(_ *Call, err error) Answer {
 
 func (s *server) do(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	s.Helper()
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(s.Context(), method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -202,6 +202,18 @@ func TestLastOfDuplicateMembersCounts(t *testing.T) {
 	if s.bound.Role != "user" {
 		t.Errorf("bound %+v", s.bound)
 	}
+}
+
+func TestIntegersHoweverTheyAreWritten(t *testing.T) {
+	s := serve(t, nil)
+	for written, want := range map[string]int64{"100": 100, "100.0": 100, "1e2": 100, "-2.50e1": -25, "9007199254740993": 9007199254740993} {
+		w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678","count":`+written+`}`)
+		if w.Code != 200 || s.bound.Count != want {
+			t.Errorf("%s: %d, bound %d", written, w.Code, s.bound.Count)
+		}
+	}
+	w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678","count":1.5}`)
+	s.expect(w, 400, `{"error":"the request does not fit the contract: body count: type"}`)
 }
 
 // A value that fits the schema and not the Go type must not be decoded again.
@@ -473,7 +485,8 @@ func TestRequestID(t *testing.T) {
 			t.Errorf("given %q, got %q", given, got)
 		}
 	}
-	if s.do("POST", "/acme", "").Header().Get("X-Request-Id") == s.do("POST", "/acme", "").Header().Get("X-Request-Id") {
+	first, second := s.do("POST", "/acme", ""), s.do("POST", "/acme", "")
+	if first.Header().Get("X-Request-Id") == second.Header().Get("X-Request-Id") {
 		t.Error("the same id twice")
 	}
 }

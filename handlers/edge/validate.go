@@ -2,15 +2,18 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/mail"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -73,10 +76,10 @@ var (
 
 // validate holds the request against the operation and puts what it validated
 // where the generated code binds from.
-func (a *api) validate(c echo.Context, op *operation) error {
+func (a *api) validate(ctx context.Context, c echo.Context, op *operation) error {
 	var problems []Problem
 	for _, p := range op.parameters {
-		problems = append(problems, p.check(c)...)
+		problems = append(problems, p.check(ctx, c)...)
 	}
 	if op.schema != nil {
 		value, err := a.readBody(c.Request(), op)
@@ -95,7 +98,7 @@ func (a *api) validate(c echo.Context, op *operation) error {
 }
 
 // check validates one parameter.
-func (p parameter) check(c echo.Context) []Problem {
+func (p parameter) check(ctx context.Context, c echo.Context) []Problem {
 	r := c.Request()
 	in := openapi3filter.RequestValidationInput{Request: r}
 	var sent string
@@ -117,7 +120,7 @@ func (p parameter) check(c echo.Context) []Problem {
 		MultiError:              true,
 		SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails(), formats},
 	}
-	err := openapi3filter.ValidateParameter(r.Context(), &in, p.spec)
+	err := openapi3filter.ValidateParameter(ctx, &in, p.spec)
 	if err == nil {
 		return nil
 	}
@@ -192,26 +195,34 @@ func (a *api) readBody(r *http.Request, op *operation) (any, error) {
 	if value == nil && a.Body.NullIsObject {
 		value = map[string]any{}
 	}
-	if a.Body.NullIsAbsent {
-		dropNulls(value)
-	}
-	return value, nil
+	return a.settle(value), nil
 }
 
-func dropNulls(value any) {
+// settle makes one value of what a vendor's parser takes for the same: 1e2 and
+// 100.0 are the integer 100, which the generated types would not take as
+// written; and null may be as good as absent.
+func (a *api) settle(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, member := range v {
-			if member == nil {
+			if member == nil && a.Body.NullIsAbsent {
 				delete(v, name)
+				continue
 			}
-			dropNulls(member)
+			v[name] = a.settle(member)
 		}
 	case []any:
-		for _, item := range v {
-			dropNulls(item)
+		for i, item := range v {
+			v[i] = a.settle(item)
+		}
+	case json.Number:
+		if strings.ContainsAny(string(v), ".eE") {
+			if f, err := v.Float64(); err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53 {
+				return json.Number(strconv.FormatFloat(f, 'f', -1, 64))
+			}
 		}
 	}
+	return value
 }
 
 func (a *api) rawBody(r *http.Request) ([]byte, error) {

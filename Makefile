@@ -1,0 +1,63 @@
+# usher's tasks. `make` alone lists them.
+
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ARGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## serve the demo world on 127.0.0.1:8080 (more flags: make run ARGS="--listen 127.0.0.1:9000")
+	go run ./cmd/usher serve --demo $(ARGS)
+
+.PHONY: build
+build: ## make bin/usher
+	CGO_ENABLED=0 go build -trimpath -o bin/usher ./cmd/usher
+
+.PHONY: test
+test: ## run every test that needs nothing but Go
+	go test ./...
+
+.PHONY: race
+race: ## run them under the race detector
+	go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz each parser of untrusted input, FUZZTIME (20s) each
+	.ci/fuzz $(or $(FUZZTIME),20s)
+
+.PHONY: bench
+bench: ## measure usher against baselines in the same run
+	go test -run '^$$' -bench . -benchtime 2s ./cmd/usher ./handlers/... ./storage/...
+
+.PHONY: generate
+generate: ## make gen/ anew from openapi/
+	go generate ./gen
+
+generate-%: # one API's share of gen/
+	go generate -run '$*' ./gen
+
+.PHONY: check-generated
+check-generated: ## fail if gen/ is not what openapi/ says, new files included
+	.ci/check-generated
+
+.PHONY: lint
+lint: ## lint the code and the contracts (the latter needs Node)
+	$(GOLANGCI_LINT) run
+	.ci/lint-contracts
+
+.PHONY: samples
+samples: ## run the vendors' own samples against the demo world (needs curl, Node, Python)
+	.ci/samples/run
+
+.PHONY: check
+check: check-generated lint race samples ## all that CI does beyond make test
+	FUZZTIME=5s $(MAKE) fuzz
+	go test -run '^$$' -bench . -benchtime 100ms ./cmd/usher ./handlers/... ./storage/...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .ci/contracts/node_modules .ci/samples/venv

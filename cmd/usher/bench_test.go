@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkStart is the time from starting the program to its first healthy
+// answer, on a new --demo store, and the memory that it takes: ten seconds
+// later, before a first login, and a minute after a hundred logins.
+func BenchmarkStart(b *testing.B) {
+	dir := b.TempDir()
+	program := filepath.Join(dir, "usher")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	const runs = 11
+	var took []float64
+	for i := range runs {
+		_, elapsed := startProgram(b, program, 39000+i)
+		took = append(took, float64(elapsed.Microseconds())/1000)
+	}
+	slices.Sort(took)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(took[runs/2], "ms-to-healthy")
+
+	p, _ := startProgram(b, program, 39000+runs)
+	time.Sleep(10 * time.Second)
+	b.ReportMetric(resident(b, p), "MiB-idle")
+	for i := range 100 {
+		url := fmt.Sprintf("http://127.0.0.1:%d", 39000+runs)
+		body := `{"provider":"traditional","payload":{"email":"john.doe@example.com","password":"CurrentSecureP@ss123"}}`
+		if i%2 == 1 { // half of them by a password that is wrong, which is never remembered
+			body = strings.Replace(body, "Current", "Another", 1)
+		}
+		if a := send(b, "POST", url+"/v1/auth/login", body); a.status != http.StatusOK && a.status != http.StatusForbidden {
+			b.Fatal(a)
+		}
+	}
+	time.Sleep(time.Minute)
+	b.ReportMetric(resident(b, p), "MiB-after-100-logins")
+}
+
+func startProgram(b *testing.B, program string, port int) (*exec.Cmd, time.Duration) {
+	b.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), program, "serve", "--demo", "--listen", address) //nolint:gosec // just built
+	cmd.Env = []string{"TMPDIR=" + b.TempDir()}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for {
+		response, err := http.Get("http://" + address + "/_usher/healthz") //nolint:noctx,gosec // loopback
+		if err == nil {
+			_ = response.Body.Close()
+			return cmd, time.Since(start)
+		}
+		if time.Since(start) > 10*time.Second {
+			b.Fatal(err)
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// resident is a process' memory in MiB, as the system counts it.
+func resident(b *testing.B, cmd *exec.Cmd) float64 {
+	b.Helper()
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return kib / 1024
+}

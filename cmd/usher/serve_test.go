@@ -1,0 +1,414 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The tests run the program as a user does: as a process of its own, reached
+// over HTTP. The test binary is that program when this variable is set.
+const asProgram = "TEST_RUN_AS_USHER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is a running usher.
+type process struct {
+	*exec.Cmd
+	url    string
+	stderr *lines
+}
+
+// lines keeps what a process wrote, and finds the line that says where it listens.
+type lines struct {
+	mu      sync.Mutex
+	all     bytes.Buffer
+	address chan string
+}
+
+func (l *lines) copy(r io.Reader) {
+	for scanner := bufio.NewScanner(r); scanner.Scan(); {
+		l.mu.Lock()
+		l.all.Write(append(scanner.Bytes(), '\n'))
+		l.mu.Unlock()
+		var entry struct{ Msg, Address string }
+		if json.Unmarshal(scanner.Bytes(), &entry) == nil && entry.Msg == "listening" {
+			l.address <- entry.Address
+		}
+	}
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
+// command is the program, not yet started, in an empty folder with an
+// environment of its own.
+func command(tb testing.TB, dir string, environ []string, args ...string) *exec.Cmd {
+	tb.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), program, args...) //nolint:gosec // ourselves
+	cmd.Dir = dir
+	cmd.Env = append([]string{asProgram + "=1", "TMPDIR=" + dir}, environ...)
+	return cmd
+}
+
+// start runs "usher serve" on a free port until the test ends.
+func start(tb testing.TB, dir string, environ []string, args ...string) *process {
+	tb.Helper()
+	p := &process{
+		Cmd:    command(tb, dir, environ, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...),
+		stderr: &lines{address: make(chan string, 1)},
+	}
+	stderr, err := p.StderrPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(p.kill)
+	go p.stderr.copy(stderr)
+	select {
+	case address := <-p.stderr.address:
+		p.url = "http://" + address
+	case <-time.After(20 * time.Second):
+		tb.Fatalf("usher does not listen: %s", p.stderr)
+	}
+	return p
+}
+
+// kill ends the process as a power cut would.
+func (p *process) kill() {
+	if p.ProcessState == nil {
+		_ = p.Process.Kill()
+		_ = p.Wait()
+	}
+}
+
+// answer is what came back: the status and the body.
+type answer struct {
+	status int
+	body   string
+	header http.Header
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.body) }
+
+// send sends a request; each option changes it.
+func send(tb testing.TB, method, url, body string, options ...func(*http.Request)) answer {
+	tb.Helper()
+	r, err := http.NewRequestWithContext(tb.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, option := range options {
+		option(r)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return answer{response.StatusCode, string(text), response.Header}
+}
+
+func basic(user, password string) func(*http.Request) {
+	return func(r *http.Request) { r.SetBasicAuth(user, password) }
+}
+
+func bearer(token string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+}
+
+// expect compares an answer with what its vendor's page prints.
+func (a answer) expect(tb testing.TB, status int, body string) {
+	tb.Helper()
+	if a.status != status || a.body != body {
+		tb.Errorf("got  %s\nwant %d %s", a, status, body)
+	}
+}
+
+// The examples that the vendors' pages print, host and port aside, against the
+// demo world.
+func TestThePagesOwnExamples(t *testing.T) {
+	p := start(t, t.TempDir(), nil, "--demo")
+
+	t.Run("saymon", func(t *testing.T) {
+		const path = "/node/api/users/5e78c51788c61a1fbf34b673/password"
+		const body = "{\n    \"currentPassword\": \"qwerty\",\n    \"newPassword\": \"qwerty_qwerty\"\n}\n"
+		a := send(t, "PUT", p.url+path, body, basic("Bob", "qwerty"))
+		a.expect(t, 200, "")
+		if a.header.Get("Content-Type") != "" {
+			t.Errorf("an empty body of type %q", a.header.Get("Content-Type"))
+		}
+		send(t, "GET", p.url+"/node/api/users/current", "", basic("Bob", "qwerty")).expect(t, 401,
+			`{"code":"InvalidCredentials","message":"{\"errorCode\":3,\"message\":\"Invalid login or password.\"}"}`)
+		if a := send(t, "GET", p.url+"/node/api/users/current", "", basic("Bob", "qwerty_qwerty")); a.status != 200 {
+			t.Errorf("the new password: %s", a)
+		}
+		// The page's Node sample sends its body in chunks, its Python sample none.
+		chunked := func(r *http.Request) { r.ContentLength = -1; r.Body = io.NopCloser(struct{ io.Reader }{r.Body}) }
+		send(t, "PUT", p.url+path, `{"currentPassword":"qwerty_qwerty","newPassword":"qwerty"}`, basic("Bob", "qwerty_qwerty"), chunked).expect(t, 200, "")
+		send(t, "PUT", p.url+path, "", basic("Bob", "qwerty")).expect(t, 400,
+			`{"code":"BadRequest","message":"Mandatory \"newPassword\" parameter is absent/empty."}`)
+	})
+
+	t.Run("milvus", func(t *testing.T) {
+		a := send(t, "POST", p.url+"/v2/vectordb/users/update_password",
+			"{\n    \"newPassword\": \"P@ssw0rd!\",\n    \"userName\": \"milvusAdmin\",\n    \"password\": \"P@ssw0rd\"\n}")
+		a.expect(t, 200, `{"code":0,"data":{}}`)
+	})
+
+	t.Run("applivery", func(t *testing.T) {
+		const path = "/v1/users/507f1f77bcf86cd799439023/change-password"
+		const body = `{"oldPassword":"CurrentSecureP@ss123","newPassword":"NewSecureP@ssw0rd!"}`
+		login := func(email, password string) string {
+			t.Helper()
+			a := send(t, "POST", p.url+"/v1/auth/login", `{"provider":"traditional","payload":{"email":"`+email+`","password":"`+password+`"}}`)
+			var in struct {
+				Data struct{ AccessToken struct{ Token string } }
+			}
+			if err := json.Unmarshal([]byte(a.body), &in); err != nil || in.Data.AccessToken.Token == "" {
+				t.Fatalf("login: %s", a)
+			}
+			return in.Data.AccessToken.Token
+		}
+		token := login("john.doe@example.com", "CurrentSecureP@ss123")
+		send(t, "POST", p.url+path, body).expect(t, 401, `{"status":false,"error":{"code":4002,"message":"No auth token"}}`)
+		send(t, "POST", p.url+path, body, bearer("unknown")).expect(t, 401, `{"status":false,"error":{"code":4001,"message":"Unauthorized"}}`)
+		send(t, "POST", p.url+path, strings.Replace(body, "Current", "Former!", 1), bearer(token)).expect(t, 400, `{"status":false,"error":{"code":5023,"message":"Incorrect old password"}}`)
+		admin := login("admin@example.com", "AdminSecureP@ss123")
+		send(t, "POST", p.url+"/v1/users/507f1f77bcf86cd799439099/change-password", body, bearer(admin)).expect(t, 404, `{"status":false,"error":{"code":3001,"message":"Entity not found"}}`)
+		send(t, "POST", p.url+path, body, bearer(token)).expect(t, 200, `{"status":true,"data":{"passwordChanged":"OK"}}`)
+	})
+
+	t.Run("fusion", func(t *testing.T) {
+		const user = "fe0885f2-8885-4c46-a3ea-8e5d0041c293"
+		url := p.url + "/api/users/" + user
+		asAdmin, asUser := basic("admin", "Fusion4dmin"), basic("1new-user-test", "password123")
+		before := time.Now().UTC().Truncate(time.Second)
+		a := send(t, "PUT", url, `{"username":"1new-user-test","realmName":"native","timezone":"Pacific Time (US & Canada)","permissions":[{"methods":["GET","PUT"]}]}`, asAdmin)
+		var edited struct{ UpdatedAt time.Time }
+		if err := json.Unmarshal([]byte(a.body), &edited); err != nil || edited.UpdatedAt.Before(before) {
+			t.Errorf("updatedAt: %v in %s", err, a)
+		}
+		want := `{"id":"` + user + `","username":"1new-user-test","realmName":"native","createdAt":"2025-10-30T21:59:01Z","updatedAt":"` +
+			edited.UpdatedAt.Format(time.RFC3339) + `","roleNames":[],"timezone":"Pacific Time (US & Canada)","permissions":[{"methods":["GET","PUT"]}]}`
+		a.expect(t, 200, want)
+
+		patch := func(body string, as func(*http.Request)) answer { return send(t, "PATCH", url, body, as) }
+		const own = `{"currentPassword":"password123","password":"password456","passwordConfirm":"password456"}`
+		// Neither roles nor a permission that covers it: not even the own password.
+		patch(own, asUser).expect(t, 403, `{"code":"forbidden","message":"User is not allowed to make a change"}`)
+		if a := send(t, "PUT", url, `{"roleNames":["search","developer"]}`, asAdmin); a.status != 200 {
+			t.Fatalf("roles back: %s", a)
+		}
+		patch(`{"currentPassword":"password123","password":"password456","passwordConfirm":"password457"}`, asUser).expect(t, 400, `{"code":"password-mismatch","message":"password and passwordConfirm must match"}`)
+		patch(`{"currentPassword":"password123","password":"short1","passwordConfirm":"short1"}`, asUser).expect(t, 400, `{"code":"password-rule","message":"Passwords must contain alpha+numeric chars and have a length of 8-20"}`)
+		if a := patch(own, asUser); a.status != 200 || !strings.Contains(a.body, `"roleNames":["search","developer"]`) {
+			t.Errorf("own password: %s", a)
+		}
+		asUser = basic("1new-user-test", "password456")
+		other := strings.Replace(own, `"currentPassword":"password123",`, "", 1)
+		send(t, "PATCH", p.url+"/api/users/d8e2f424-73b4-4ef9-a789-497bc56e7975", other, asUser).expect(t, 403, `{"code":"forbidden","message":"User is not allowed to make a change"}`)
+		send(t, "PATCH", p.url+"/api/users/nobody", other, asAdmin).expect(t, 404, `{"code":"not-found","message":"User cannot be found"}`)
+		if a := patch(`{"password":"password789","passwordConfirm":"password789"}`, asAdmin); a.status != 200 {
+			t.Errorf("as the admin: %s", a)
+		}
+	})
+}
+
+// A first start says the administrators' passwords once; they work, and the
+// next start has nothing to say.
+func TestFirstStart(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir, []string{"USHER_MILVUS_ADMIN_PASSWORD=Milvus"})
+	said := p.stderr.String()
+	passwords := map[string]string{}
+	for _, line := range strings.Split(said, "\n") {
+		if fields := strings.Fields(line); len(fields) == 3 && !strings.HasPrefix(line, "{") {
+			passwords[fields[0]] = fields[2]
+		}
+	}
+	if len(passwords) != 2 || passwords["applivery"] == "" || passwords["saymon"] == "" {
+		t.Fatalf("passwords of %v in: %s", passwords, said)
+	}
+	if a := send(t, "GET", p.url+"/node/api/users/current", "", basic("admin", passwords["saymon"])); a.status != 200 {
+		t.Errorf("saymon: %s", a)
+	}
+	if a := send(t, "POST", p.url+"/v1/auth/login", `{"provider":"traditional","payload":{"email":"admin@example.com","password":"`+passwords["applivery"]+`"}}`); a.status != 200 {
+		t.Errorf("applivery: %s", a)
+	}
+	send(t, "POST", p.url+"/v2/vectordb/users/list", "{}", bearer("root:Milvus")).expect(t, 200, `{"code":0,"data":["root"]}`)
+	send(t, "POST", p.url+"/api", `{"password":"password123"}`).expect(t, 201, "")
+	if a := send(t, "GET", p.url+"/api/users", "", basic("admin", "password123")); a.status != 200 {
+		t.Errorf("fusion: %s", a)
+	}
+	p.kill()
+
+	again := start(t, dir, nil)
+	if strings.Contains(again.stderr.String(), "First start") {
+		t.Errorf("the second start said: %s", again.stderr)
+	}
+	if a := send(t, "GET", again.url+"/node/api/users/current", "", basic("admin", passwords["saymon"])); a.status != 200 {
+		t.Errorf("after a restart: %s", a)
+	}
+	again.kill()
+	// A store that is not empty stays as it is.
+	demo := start(t, dir, nil, "--demo", "--db", "usher.db")
+	if a := send(t, "GET", demo.url+"/node/api/users/current", "", basic("Bob", "qwerty")); a.status != 401 {
+		t.Errorf("--demo changed a store that was not empty: %s", a)
+	}
+}
+
+func TestDemoStoreGoesWithTheServer(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir, nil, "--demo")
+	if found, _ := filepath.Glob(filepath.Join(dir, "usher-demo-*")); len(found) != 1 {
+		t.Fatalf("the temporary store: %v", found)
+	}
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Errorf("%v: %s", err, p.stderr)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A request under way is answered before the server ends.
+func TestTermDrains(t *testing.T) {
+	p := start(t, t.TempDir(), nil, "--demo")
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	const body = `{"userName":"root"}`
+	if _, err := fmt.Fprintf(connection, "POST /v2/vectordb/users/describe HTTP/1.1\r\nHost: usher\r\nAuthorization: Bearer root:Milvus\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:5]); err != nil {
+		t.Fatal(err)
+	}
+	// The request is under way once the log has nothing to say of it and the
+	// hash of its credentials is through; its body is still missing.
+	time.Sleep(300 * time.Millisecond)
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(p.stderr.String(), `"draining"`) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if _, err := io.WriteString(connection, body[5:]); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if response.StatusCode != 200 || string(text) != `{"code":0,"data":[],"description":""}` {
+		t.Errorf("got %d %s", response.StatusCode, text)
+	}
+	if err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOwnPages(t *testing.T) {
+	p := start(t, t.TempDir(), nil, "--demo")
+	for path, want := range map[string]string{
+		"/":                              "<title>usher</title>",
+		"/_usher":                        "<title>usher</title>",
+		"/_usher/":                       "/_usher/openapi/saymon.yaml",
+		"/_usher/healthz":                "ok\n",
+		"/_usher/readyz":                 "ok\n",
+		"/_usher/metrics":                "go_goroutines",
+		"/_usher/openapi/fusion.yaml":    "openapi: 3.0.3",
+		"/_usher/openapi/applivery.yaml": "openapi: 3.0.3",
+		"/_usher/openapi/saymon.yaml":    "openapi: 3.0.3",
+		"/_usher/openapi/milvus.yaml":    "openapi: 3.0.3",
+	} {
+		if a := send(t, "GET", p.url+path, ""); a.status != 200 || !strings.Contains(a.body, want) {
+			t.Errorf("%s: %.200s", path, a)
+		}
+	}
+	send(t, "GET", p.url+"/nowhere", "").expect(t, 404, "Not Found; what is served here: /_usher/\n")
+	send(t, "POST", p.url+"/_usher/healthz", "").expect(t, 405, "Method Not Allowed; what is served here: /_usher/\n")
+}
+
+func TestSettings(t *testing.T) {
+	tests := []struct {
+		name    string
+		environ []string
+		args    []string
+		want    string
+	}{
+		{"unknown flag", nil, []string{"serve", "--lisen", "x"}, "unknown flag: --lisen"},
+		{"unknown variable", []string{"USHER_LISEN=x", "USHER_DBB=y"}, []string{"serve"}, "unknown settings: USHER_DBB, USHER_LISEN"},
+		{"variable in another spelling", []string{"USHER_LOG-FORMAT=text"}, []string{"serve"}, "unknown settings: USHER_LOG-FORMAT"},
+		{"no API's password", []string{"USHER_ACME_ADMIN_PASSWORD=x"}, []string{"serve"}, "unknown settings: USHER_ACME_ADMIN_PASSWORD"},
+		{"bad value", []string{"USHER_MILVUS_AUTH=perhaps"}, []string{"serve"}, "USHER_MILVUS_AUTH: "},
+		{"log format", nil, []string{"serve", "--log-format", "xml"}, `log format "xml"`},
+		{"rules", []string{"USHER_MILVUS_PASSWORD_RULES=none"}, []string{"serve"}, `password rules "none"`},
+		{"demo for all", nil, []string{"serve", "--demo", "--listen", "0.0.0.0:0"}, "0.0.0.0:0 is not loopback"},
+		{"demo for all, unnamed", nil, []string{"serve", "--demo", "--listen", ":0"}, ":0 is not loopback"},
+		{"demo by variable", []string{"USHER_DEMO=true", "USHER_LISTEN=192.0.2.1:0"}, []string{"serve"}, "192.0.2.1:0 is not loopback"},
+		{"weak first password", []string{"USHER_FUSION_ADMIN_PASSWORD=short"}, []string{"serve", "--listen", "127.0.0.1:0"}, "fusion: first start: "},
+		{"no such folder", nil, []string{"serve", "--db", "none/usher.db"}, "none/usher.db"},
+		{"argument", nil, []string{"serve", "now"}, `unknown command "now"`},
+		{"command", nil, []string{"sing"}, `unknown command "sing"`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			out, err := command(t, t.TempDir(), test.environ, test.args...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), test.want) || strings.Contains(string(out), "short") {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
+
+func TestFlagBeforeVariable(t *testing.T) {
+	p := start(t, t.TempDir(), []string{"USHER_LISTEN=127.0.0.1:1", "USHER_DEMO=true", "USHER_MILVUS_AUTH=false"})
+	send(t, "POST", p.url+"/v2/vectordb/users/list", "{}").expect(t, 200, `{"code":0,"data":["milvusAdmin","root"]}`)
+}
+
+func TestVersion(t *testing.T) {
+	out, err := command(t, t.TempDir(), nil, "version").Output()
+	if err != nil || !strings.HasPrefix(string(out), "usher ") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

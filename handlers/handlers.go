@@ -1,0 +1,120 @@
+// Package handlers puts the APIs onto one handler: New lists them, a line
+// each. A further API is one more line.
+//
+// It holds nothing of a vendor's and nothing of a store's: look into the
+// packages below it for the one, into storage for the other.
+package handlers
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"usher/handlers/applivery"
+	"usher/handlers/edge"
+	"usher/handlers/fusion"
+	"usher/handlers/milvus"
+	"usher/handlers/saymon"
+	"usher/storage"
+	"usher/storage/password"
+)
+
+// Options are the settings of a handler; the zero value is the vendors' own
+// behaviour, unobserved.
+type Options struct {
+	Logger  *slog.Logger         // one line per request; nil: none
+	Metrics *prometheus.Registry // counts and durations, served at /_usher/metrics; nil: none
+	Version string               // shown on the index page
+	Timeout time.Duration        // of a request; 0: edge.DefaultTimeout
+	Milvus  milvus.Options
+}
+
+// apis is the list of all that usher serves.
+func apis(o Options) []vendor {
+	return []vendor{
+		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, true, fusion.Demo, fusion.DemoAccounts},
+		{applivery.Name, "Applivery", applivery.API, applivery.FirstStart, applivery.Administrator, false, applivery.Demo, applivery.DemoAccounts},
+		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, false, saymon.Demo, saymon.DemoAccounts},
+		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, false, milvus.Demo, milvus.DemoAccounts},
+	}
+}
+
+// vendor is what a package of a vendor's gives.
+type vendor struct {
+	name, title string
+	api         func(*storage.Store) (edge.API, error)
+	// firstStart is what the vendor ships with, and the first administrator
+	// with this password; setsOwn: it may be empty, the first caller sets it.
+	firstStart    func(admin password.Plain) storage.Seed
+	administrator string // the first one's login
+	setsOwn       bool
+	demo          func() storage.Seed
+	demoAccounts  func() []string // "login / password", of demo
+}
+
+// Names lists the APIs, in the order that they are shown in.
+func Names() []string {
+	var names []string
+	for _, v := range apis(Options{}) {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+// FirstAdministrator is the login of an API's first administrator; empty for an
+// API that there is not.
+func FirstAdministrator(api string) string {
+	for _, v := range apis(Options{}) {
+		if v.name == api {
+			return v.administrator
+		}
+	}
+	return ""
+}
+
+// Handler is all that usher serves.
+type Handler struct {
+	*echo.Echo
+	Summaries []Summary
+}
+
+// Summary is what there is to say of an API to a person who starts the server.
+type Summary struct {
+	Title        string
+	Base         string   // the path that it is served below
+	DemoAccounts []string // "login / password"; their passwords are public
+}
+
+// New serves every API over the store, and usher's own pages.
+func New(store *storage.Store, o Options) (*Handler, error) {
+	vendors := apis(o)
+	served := make([]edge.API, len(vendors))
+	var parsing errgroup.Group // a process' first contracts take milliseconds each to parse
+	for i, v := range vendors {
+		parsing.Go(func() (err error) {
+			served[i], err = v.api(store)
+			return err
+		})
+	}
+	if err := parsing.Wait(); err != nil {
+		return nil, err
+	}
+	h := &Handler{Echo: echo.New()}
+	e := h.Echo
+	edgeOptions := edge.Options{Logger: o.Logger, Timeout: o.Timeout}
+	if o.Metrics != nil {
+		edgeOptions.Metrics = o.Metrics
+	}
+	if err := edge.Mount(e, edgeOptions, served...); err != nil {
+		return nil, fmt.Errorf("mount: %w", err)
+	}
+	mountPages(e, store, o, vendors, served)
+	for i, a := range served {
+		h.Summaries = append(h.Summaries, Summary{vendors[i].title, a.Roots[0], vendors[i].demoAccounts()})
+	}
+	return h, nil
+}

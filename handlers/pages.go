@@ -1,0 +1,66 @@
+package handlers
+
+import (
+	"bytes"
+	_ "embed"
+	"html/template"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"usher/handlers/edge"
+	"usher/storage"
+)
+
+//go:embed index.html
+var indexHTML string
+
+var indexPage = template.Must(template.New("index").Parse(indexHTML))
+
+// mountPages serves usher's own pages, below /_usher.
+func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor, served []edge.API) {
+	type entry struct{ Name, Title, Base string }
+	page := struct {
+		Version string
+		APIs    []entry
+		Metrics bool
+	}{Version: o.Version, Metrics: o.Metrics != nil}
+	for i, a := range served {
+		page.APIs = append(page.APIs, entry{a.Name, vendors[i].title, a.Roots[0]})
+		e.GET("/_usher/openapi/"+a.Name+".yaml", func(c echo.Context) error {
+			return c.Blob(http.StatusOK, "application/yaml", a.OpenAPI)
+		})
+	}
+	e.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
+	e.GET("/_usher", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
+	e.GET("/_usher/", func(c echo.Context) error {
+		var b bytes.Buffer
+		if err := indexPage.Execute(&b, page); err != nil {
+			return err
+		}
+		return c.HTMLBlob(http.StatusOK, b.Bytes())
+	})
+	e.GET("/_usher/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	e.GET("/_usher/readyz", func(c echo.Context) error {
+		if err := store.Ping(c.Request().Context()); err != nil {
+			if o.Logger != nil {
+				o.Logger.ErrorContext(c.Request().Context(), "store not ready", "error", err)
+			}
+			return c.String(http.StatusServiceUnavailable, "the store does not answer\n")
+		}
+		return c.String(http.StatusOK, "ok\n")
+	})
+	if o.Metrics != nil {
+		e.GET("/_usher/metrics", echo.WrapHandler(promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{})))
+	}
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		status := http.StatusInternalServerError
+		if httpError, ok := err.(*echo.HTTPError); ok { //nolint:errorlint // echo hands over its own, unwrapped
+			status = httpError.Code
+		}
+		if !c.Response().Committed {
+			_ = c.String(status, http.StatusText(status)+"; what is served here: /_usher/\n")
+		}
+	}
+}
