@@ -43,7 +43,10 @@ func (r *recorder) WriteHeader(status int) {
 }
 
 func (r *recorder) reset() {
-	r.header = http.Header{}
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	clear(r.header)
 	r.status = 0
 	r.body.Reset()
 }
@@ -69,7 +72,7 @@ func (r *recorder) fill(a Answer) error {
 // send writes the answer in the API's style. Generated code and fill encode
 // with encoding/json, which escapes HTML and ends in a newline; no vendor ends
 // in one.
-func (r *recorder) send(w http.ResponseWriter, style JSONStyle) error {
+func (r *recorder) send(w http.ResponseWriter, method string, style JSONStyle) error {
 	header := w.Header()
 	for name, values := range r.header {
 		header[name] = values
@@ -89,7 +92,7 @@ func (r *recorder) send(w http.ResponseWriter, style JSONStyle) error {
 		header.Set(echo.HeaderContentLength, strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(r.status)
-	if len(body) == 0 {
+	if len(body) == 0 || method == http.MethodHead {
 		return nil
 	}
 	_, err := w.Write(body)

@@ -53,6 +53,12 @@ type API struct {
 	// Preflight answers OPTIONS on every path; nil: it is a verb like others.
 	Preflight func(*Call) Answer
 
+	// TrailingSlash serves every path with a slash at its end, too, and
+	// HeadIsGet answers HEAD as GET without the body: what some vendors'
+	// frameworks do of themselves.
+	TrailingSlash bool
+	HeadIsGet     bool
+
 	Body BodyRules
 	JSON JSONStyle
 	// Header goes onto every answer.
@@ -161,11 +167,21 @@ func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.Middleware
 		}
 		return known(c)
 	}
-	at := r.api.at(path)
-	if bare := strings.TrimSuffix(at, "/"); bare != at { // the base itself is served with and without its slash
-		r.e.Add(method, bare, serve, m...)
+	verbs := []string{method}
+	if method == http.MethodGet && r.api.HeadIsGet {
+		verbs = append(verbs, http.MethodHead)
 	}
-	return r.e.Add(method, at, serve, m...)
+	at := r.api.at(path)
+	paths := []string{at}
+	if bare := strings.TrimSuffix(at, "/"); bare != at { // the base itself is served with and without its slash
+		paths = append(paths, bare)
+	} else if r.api.TrailingSlash {
+		paths = append(paths, at+"/")
+	}
+	for _, p := range paths[1:] {
+		r.e.Match(verbs, p, serve, m...)
+	}
+	return r.e.Match(verbs, at, serve, m...)[0]
 }
 
 // at is where a path of the contract is served.
@@ -226,7 +242,7 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 		for name, values := range call.header {
 			header[name] = values
 		}
-		sent := rec.send(real, a.JSON)
+		sent := rec.send(real, call.Request.Method, a.JSON)
 		elapsed := time.Since(start)
 		observed(rec.status, elapsed)
 		a.log(call, rec, elapsed, sent)

@@ -368,6 +368,39 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+func TestLaxRoutes(t *testing.T) {
+	for lax, want := range map[bool]int{false: 404, true: 204} {
+		s := serve(t, func(s *server) { s.api.TrailingSlash = lax })
+		if w := s.do("GET", "/acme/things/latest/", ""); w.Code != want {
+			t.Errorf("trailing slash %v: %d", lax, w.Code)
+		}
+		if w := s.do("GET", "/acme/things/", ""); w.Code != 404 {
+			t.Errorf("an empty parameter: %d", w.Code)
+		}
+	}
+	for lax, want := range map[bool]int{false: 405, true: 200} {
+		s := serve(t, func(s *server) { s.api.HeadIsGet = lax })
+		w := s.do("HEAD", "/acme/things/a", "")
+		if w.Code != want || lax && (w.Body.Len() > 0 || w.Header().Get("Content-Length") != "3") {
+			t.Errorf("HEAD %v: %d %q %v", lax, w.Code, w.Body, w.Header())
+		}
+	}
+}
+
+func TestEmail(t *testing.T) {
+	for address, want := range map[string]bool{
+		"a@b.example": true, "a.b+c@d-e.example": true, "a@localhost": true,
+		"": false, "a": false, "a@": false, "@b": false, "a b@c.example": false, "A <a@b.example>": false, " a@b.example": false,
+		"a@-b.example": false, "a@b-.example": false, "a@b_c.example": false,
+		strings.Repeat("a", 64) + "@b.example": true, strings.Repeat("a", 65) + "@b.example": false,
+		"a@" + strings.Repeat("b", 64) + ".example": false, "a@" + strings.Repeat("b.", 130) + "example": false,
+	} {
+		if isEmail(address) != want {
+			t.Errorf("%q: %v", address, !want)
+		}
+	}
+}
+
 func TestUnknownPathsBehindAuthentication(t *testing.T) {
 	for first, want := range map[bool]int{false: 404, true: 401} {
 		s := serve(t, func(s *server) { s.api.AuthenticateFirst = first })

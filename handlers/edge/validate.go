@@ -59,12 +59,34 @@ func newParameter(spec *openapi3.Parameter) (parameter, bool, error) {
 }
 
 // formats are the string formats that contracts use beyond the validator's own.
-var formats = openapi3.WithStringFormatValidator("email", openapi3.NewCallbackValidator(func(s string) error {
-	if address, err := mail.ParseAddress(s); err != nil || address.Address != s {
-		return errors.New("not an e-mail address")
+var formats = openapi3.WithStringFormatValidators(map[string]openapi3.StringFormatValidator{
+	"email": openapi3.NewCallbackValidator(func(s string) error {
+		if !isEmail(s) {
+			return errors.New("not an e-mail address")
+		}
+		return nil
+	}),
+})
+
+// isEmail says whether s is an address of RFC 5322 that could get a message:
+// within the lengths of RFC 5321, at a domain of letters, digits and inner
+// hyphens.
+func isEmail(s string) bool {
+	address, err := mail.ParseAddress(s)
+	if err != nil || address.Address != s || len(s) > 254 {
+		return false
 	}
-	return nil
-}))
+	at := strings.LastIndexByte(s, '@')
+	if at > 64 {
+		return false
+	}
+	for label := range strings.SplitSeq(s[at+1:], ".") {
+		if len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.Contains(label, "_") {
+			return false
+		}
+	}
+	return true
+}
 
 // quick stops at the first problem and builds no message; thorough is asked
 // only when there is one. Values never get into the messages: they may be
@@ -118,6 +140,7 @@ func (p parameter) check(ctx context.Context, c echo.Context) []Problem {
 	}
 	in.Options = &openapi3filter.Options{
 		MultiError:              true,
+		SkipSettingDefaults:     true, // the handler's business; here it would hide what was sent
 		SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails(), formats},
 	}
 	err := openapi3filter.ValidateParameter(ctx, &in, p.spec)

@@ -1,0 +1,201 @@
+package milvus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+
+	gen "usher/gen/milvus"
+	"usher/handlers/edge"
+	"usher/storage"
+	"usher/storage/password"
+)
+
+// kind is a kind of failure, as Milvus tells it.
+type kind struct {
+	status int
+	code   int32
+	text   string // a format
+}
+
+// All that Milvus' clients are told, but for the two failures without a code:
+// an unknown path and a fault of the server's own. The texts are those of
+// Milvus 2.6.19 and later; where there is none, the contract marks the decision.
+var (
+	busy              = kind{200, 4, "too many concurrent requests, queue is full"}
+	tooManyUsers      = kind{200, 9, "failed to check if add credential: quota exceeded[reason=unable to add user because the number of users has reached the limit]"}
+	badTimeout        = kind{200, 1100, "Request-Timeout parse failed, err: %v: invalid parameter"}
+	emptyName         = kind{200, 1100, "username must be not empty: invalid parameter"}
+	longName          = kind{200, 1100, "invalid username %s with length %d, the length of username must be less than %d: invalid parameter"}
+	badFirstCharacter = kind{200, 1100, "invalid user name %s, the first character must be a letter, but got %s: invalid parameter"}
+	badCharacter      = kind{200, 1100, "invalid user name %s, username must contain only numbers, letters and underscores, but got %s: invalid parameter"}
+	badLength         = kind{200, 1100, "invalid password length: invalid parameter[%d out of range %d <= value <= %d]"}
+	fewClasses        = kind{200, 1100, "invalid password: must include at least three of uppercase letters, lowercase letters, numbers and special characters: invalid parameter"}
+	userExists        = kind{200, 1100, "user already exists: %s: invalid parameter"}
+	wrongOldPassword  = kind{200, 1400, "old password not correct for %s: not authenticated"}
+	rootStays         = kind{200, 1401, "root user cannot be deleted: privilege not permitted"}
+	unauthenticated   = kind{401, 1800, "user hasn't authenticated"}
+	noBody            = kind{200, 1801, "can only accept json format request, the request body should be nil, however {} is valid"}
+	badBody           = kind{200, 1801, "can only accept json format request, error: %s"}
+	missingMembers    = kind{200, 1802, "missing required parameters, error: %s"}
+	timedOut          = kind{408, 10001, "request timeout"}
+	denied            = kind{403, 65535, "rpc error: code = PermissionDenied desc = %s: permission deny to %s in the `%s` database"}
+)
+
+// failure is a kind with the particulars that its text wants.
+type failure struct {
+	kind
+	particulars []any
+}
+
+func (k kind) because(particulars ...any) *failure { return &failure{k, particulars} }
+
+// Error leaves out the particulars: names are typed by hand, and passwords get
+// into the wrong field.
+func (f *failure) Error() string { return fmt.Sprintf("milvus: code %d", f.code) }
+
+func (f *failure) message() string { return fmt.Sprintf(f.text, f.particulars...) }
+
+// userError is an error of the store, with the name that Milvus' text for it
+// wants.
+type userError struct {
+	name string
+	err  error
+}
+
+func (e *userError) Error() string { return e.err.Error() }
+func (e *userError) Unwrap() error { return e.err }
+
+// fail is edge.API's Fail.
+func (s *server) fail(call *edge.Call, err error) edge.Answer {
+	if route := (*edge.RouteError)(nil); errors.As(err, &route) {
+		return edge.Answer{Status: http.StatusNotFound, ContentType: "text/plain", Body: []byte("404 page not found")}
+	}
+	f := s.explain(call.Operation, err)
+	if f == nil {
+		return edge.Answer{Status: http.StatusInternalServerError} // the vendor's recovery sends no body
+	}
+	return edge.Answer{
+		Status: f.status,
+		Code:   strconv.Itoa(int(f.code)),
+		Value:  gen.Error{Code: f.code, Message: f.message()},
+	}
+}
+
+// explain finds the failure that an error comes down to; nil: it is a fault of
+// the server's own.
+func (s *server) explain(operation string, err error) *failure {
+	var (
+		own     *failure
+		body    *edge.BodyError
+		invalid *edge.InvalidError
+	)
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), // of the connection
+		errors.Is(err, context.Canceled): // the caller has gone and will not read it
+		return timedOut.because()
+	case errors.As(err, &body):
+		return explainBody(body)
+	case errors.As(err, &invalid):
+		return explainMembers(requests[operation], invalid.Problems)
+	}
+	return s.explainStorage(err)
+}
+
+// explainBody tells what keeps a body from being read, in the words of the
+// parser where it has some.
+func explainBody(e *edge.BodyError) *failure {
+	switch e.Fault {
+	case edge.BodyEmpty:
+		return noBody.because()
+	case edge.BodyTooLarge:
+		return badBody.because("http: request body too large") // net/http's words for its own limit
+	case edge.BodyMalformed, edge.BodyUnread:
+		return badBody.because(e.Err)
+	default:
+		// Milvus would put U+FFFD for what is not UTF-8, and so alter a
+		// password; here it is refused.
+		return badBody.because(e)
+	}
+}
+
+// requests are the server's own types for the bodies, whose names its texts
+// betray.
+var requests = map[string]string{
+	"createUser":     "PasswordReq",
+	"describeUser":   "UserReq",
+	"dropUser":       "UserReq",
+	"listUsers":      "DatabaseReq",
+	"updatePassword": "NewPasswordReq",
+}
+
+// explainMembers tells what is wrong with a body's members. encoding/json tells
+// one wrong type, and leaves the validator nothing to do; that lists all that is
+// missing, a line each, and takes "" for missing. Of several wrong types Milvus
+// tells the first that was sent, which is not known here.
+func explainMembers(request string, problems []edge.Problem) *failure {
+	var missing []string
+	for _, p := range problems {
+		if p.Keyword == "type" {
+			return badBody.because(wrongType(request, p))
+		}
+		member := goName(p.Member())
+		missing = append(missing, fmt.Sprintf("Key: '%s.%s' Error:Field validation for '%s' failed on the 'required' tag", request, member, member))
+	}
+	return missingMembers.because(strings.Join(missing, "\n"))
+}
+
+// wrongType is encoding/json's UnmarshalTypeError. All members are strings.
+func wrongType(request string, p edge.Problem) string {
+	got := p.Got
+	if got == "boolean" {
+		got = "bool"
+	}
+	if len(p.Path) == 0 {
+		return fmt.Sprintf("json: cannot unmarshal %s into Go value of type httpserver.%s", got, request)
+	}
+	return fmt.Sprintf("json: cannot unmarshal %s into Go struct field %s.%s of type string", got, request, strings.Join(p.Path, "."))
+}
+
+// goName is the field of a Go struct for a member.
+func goName(member string) string { return strings.ToUpper(member[:1]) + member[1:] }
+
+// explainStorage tells what the store refuses.
+func (s *server) explainStorage(err error) *failure {
+	name := ""
+	if u := (*userError)(nil); errors.As(err, &u) {
+		name = u.name
+	}
+	switch storage.KindOf(err) {
+	case storage.Exists:
+		return userExists.because(name)
+	case storage.NotFound, storage.WrongPassword:
+		return wrongOldPassword.because(name)
+	case storage.WeakPassword:
+		return s.explainPassword(err)
+	case storage.Limit:
+		return tooManyUsers.because()
+	case storage.Busy:
+		return busy.because()
+	default: // none of which a caller can cause
+		return nil
+	}
+}
+
+// explainPassword tells the first rule that a new password breaks.
+func (s *server) explainPassword(err error) *failure {
+	var weak *storage.Error
+	if !errors.As(err, &weak) || len(weak.Violations) == 0 {
+		return nil
+	}
+	if v := weak.Violations[0]; v.Rule != password.MinClasses {
+		return badLength.because(v.Got, s.rules.password.MinLength, s.rules.password.MaxLength)
+	}
+	return fewClasses.because()
+}
