@@ -13,6 +13,7 @@ import (
 type Answer struct {
 	Status      int
 	Code        string      // the vendor's own error code, for the log line
+	Refusal     bool        // of a request that was at fault, though the status blames the server
 	Header      http.Header // beside Content-Type; may be nil
 	Value       any         // sent as JSON in the API's style; nil: Body is sent
 	ContentType string      // of Body

@@ -294,7 +294,7 @@ func (a *api) unknown(call *Call) error {
 func (a *api) fail(ctx context.Context, call *Call, rec *recorder, err error) {
 	answer := a.Fail(call, err)
 	call.Code = answer.Code
-	if answer.Status >= http.StatusInternalServerError {
+	if answer.Status >= http.StatusInternalServerError && !answer.Refusal {
 		attrs := []slog.Attr{slog.String("api", a.Name), slog.String("operation", call.Operation), slog.String("request_id", call.ID), slog.String("error", err.Error())}
 		if p := (*PanicError)(nil); errors.As(err, &p) {
 			attrs = append(attrs, slog.String("stack", string(p.Stack)))

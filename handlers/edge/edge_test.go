@@ -557,6 +557,19 @@ usher_requests_total{api="acme",operation="unknown",status="404"} 1
 	}
 }
 
+func TestFailuresAreLoggedWithTheirCause(t *testing.T) {
+	for refusal, want := range map[bool]int{false: 2, true: 1} {
+		s := serve(t, func(s *server) {
+			s.handler = func(echo.Context) error { return errors.New("the disk is full") }
+			s.api.Fail = func(*Call, error) Answer { return Answer{Status: 500, Refusal: refusal} }
+		})
+		s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
+		if got := strings.Count(s.log.String(), "\n"); got != want || strings.Contains(s.log.String(), "the disk is full") == refusal {
+			t.Errorf("refusal %v: %s", refusal, s.log)
+		}
+	}
+}
+
 func TestHandlerFindsItsCall(t *testing.T) {
 	var got *Call
 	s := serve(t, func(s *server) {

@@ -41,7 +41,7 @@ const (
 type BodyError struct {
 	Fault BodyFault
 	Limit int64  // BodyTooLarge: the limit, in bytes
-	Raw   []byte // BodyMalformed: what was sent, for vendors that say where it broke; a secret
+	Raw   []byte // BodyMalformed, BodyEncoding: what was sent, for vendors that say where it broke; a secret
 	Err   error  // BodyMalformed, BodyUnread: the parser's or the connection's words
 }
 

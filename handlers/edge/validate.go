@@ -195,14 +195,14 @@ func (a *api) readBody(r *http.Request, op *operation) (any, error) {
 		}
 		raw = nil
 	}
-	if len(bytes.TrimSpace(raw)) == 0 {
+	if len(bytes.Trim(raw, " \t\r\n")) == 0 { // what JSON takes for space
 		if a.Body.EmptyIsObject || !op.body.Required {
 			return map[string]any{}, nil
 		}
 		return nil, &BodyError{Fault: BodyEmpty}
 	}
 	if !utf8.Valid(raw) {
-		return nil, &BodyError{Fault: BodyEncoding}
+		return nil, &BodyError{Fault: BodyEncoding, Raw: raw}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()

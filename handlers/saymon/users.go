@@ -1,0 +1,92 @@
+package saymon
+
+import (
+	"context"
+
+	gen "usher/gen/saymon"
+	"usher/storage"
+)
+
+// ListUsers answers GET /users.
+func (s *server) ListUsers(ctx context.Context, _ gen.ListUsersRequestObject) (gen.ListUsersResponseObject, error) {
+	users, _, err := s.directory.Users(ctx, storage.UserQuery{})
+	if err != nil {
+		return nil, err
+	}
+	full, now := callerOf(ctx).may(manageUsers), s.now()
+	answer := make(gen.ListUsers200JSONResponse, len(users))
+	for i, u := range users {
+		if answer[i], err = toWire(u, full, now); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// CreateUser answers POST /users.
+func (s *server) CreateUser(ctx context.Context, r gen.CreateUserRequestObject) (gen.CreateUserResponseObject, error) {
+	n, err := newUser(*r.Body)
+	if err != nil {
+		return nil, err
+	}
+	who := callerOf(ctx)
+	if err := who.require(manageUsers); err != nil {
+		return nil, err
+	}
+	if n.Policy, err = s.defaultRule(ctx); err != nil {
+		return nil, err
+	}
+	u, err := s.directory.CreateUser(ctx, who.Actor, n)
+	if err != nil {
+		return nil, taken(err, n.Name, n.Email)
+	}
+	answer, err := toWire(u, true, s.now())
+	return gen.CreateUser200JSONResponse(answer), err
+}
+
+// GetCurrentUser answers GET /users/current.
+func (s *server) GetCurrentUser(ctx context.Context, _ gen.GetCurrentUserRequestObject) (gen.GetCurrentUserResponseObject, error) {
+	answer, err := toWire(callerOf(ctx).user, true, s.now())
+	return gen.GetCurrentUser200JSONResponse(answer), err
+}
+
+// GetUser answers GET /users/{id}.
+func (s *server) GetUser(ctx context.Context, _ gen.GetUserRequestObject) (gen.GetUserResponseObject, error) {
+	who := callerOf(ctx)
+	if who.target == nil {
+		return nil, errNotFound
+	}
+	answer, err := toWire(*who.target, who.may(manageUsers), s.now())
+	return gen.GetUser200JSONResponse(answer), err
+}
+
+// UpdateUser answers PATCH /users/{id}.
+func (s *server) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject) (gen.UpdateUserResponseObject, error) {
+	who := callerOf(ctx)
+	if err := who.require(manageUsers); err != nil {
+		return nil, err
+	}
+	var edited storage.User
+	u, err := s.directory.UpdateUser(ctx, who.Actor, storage.UserEdit{ID: r.ID, Edit: func(u *storage.User) error {
+		err := edit(u, *r.Body)
+		edited = *u
+		return err
+	}})
+	if err != nil {
+		return nil, taken(err, edited.Name, edited.Email)
+	}
+	answer, err := toWire(u, true, s.now())
+	return gen.UpdateUser200JSONResponse(answer), err
+}
+
+// DeleteUser answers DELETE /users/{id}.
+func (s *server) DeleteUser(ctx context.Context, r gen.DeleteUserRequestObject) (gen.DeleteUserResponseObject, error) {
+	who := callerOf(ctx)
+	if err := who.require(manageUsers); err != nil {
+		return nil, err
+	}
+	if _, err := s.directory.DeleteUser(ctx, who.Actor, r.ID); err != nil {
+		return nil, err
+	}
+	return gen.DeleteUser200Response{}, nil
+}
