@@ -75,6 +75,7 @@ func taken(err error, login, email string) error {
 func fail(call *edge.Call, err error) edge.Answer {
 	r := explain(call, err)
 	answer := edge.Answer{Status: statuses[r.code], Code: r.code, Value: gen.Error{Code: r.code, Message: r.message}}
+	answer.Refusal = storage.KindOf(err) == storage.WeakPassword // a 500 of the vendor's, and the caller's doing
 	var route *edge.RouteError
 	switch {
 	case answer.Status == http.StatusMethodNotAllowed && errors.As(err, &route):

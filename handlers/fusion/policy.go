@@ -1,0 +1,31 @@
+package fusion
+
+import "usher/storage/password"
+
+// rule is the vendor's password rule, from the description of password in its
+// schema for POST /users: letters and digits both, 8 to 20 characters, and
+// whatever else but newlines. It holds wherever a password is set in plain
+// text.
+var rule = password.Policy{MinLength: 8, MaxLength: 20, MinLetters: 1, MinDigits: 1, NoNewlines: true}
+
+// newPassword is what a request wants a user's password to become; nil is what
+// it does not have.
+type newPassword struct {
+	plain, confirmation *password.Plain
+	hash                *string
+}
+
+// check says whether the password may be set for a user of the realm. Its order
+// is the contract's: realm, confirmation, rule. The store asks the rule again,
+// but later, and takes an empty password for none.
+func (n newPassword) check(realm string) error {
+	switch {
+	case realm != native && (n.plain != nil || n.hash != nil):
+		return errNotNative(realm)
+	case n.confirmation != nil && (n.plain == nil || *n.plain != *n.confirmation):
+		return errPasswordMismatch
+	case n.plain != nil && len(rule.Check(*n.plain)) > 0:
+		return errPasswordRule
+	}
+	return nil
+}
