@@ -178,7 +178,7 @@ func newWorld(dir, api string, needs []string) (*world, error) {
 
 // close ends the server and gives back what its watch found wrong.
 func (w *world) close() []string {
-	problems := append(w.watch.problems, w.leaks()...)
+	problems := slices.Concat(w.watch.problems, w.leaks())
 	for _, f := range slices.Backward(w.defers) {
 		f()
 	}
@@ -362,7 +362,7 @@ func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
 			media = "application/json"
 		}
 	}
-	r, err := http.NewRequest(method, w.url+path, body) //nolint:noctx // the client has a timeout
+	r, err := http.NewRequest(method, w.url+path, body)
 	ts.Check(err)
 	if media != "" && media != "none" {
 		r.Header.Set("Content-Type", media)
@@ -373,7 +373,7 @@ func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	response, err := w.client.Do(r)
 	ts.Check(err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	w.last, err = io.ReadAll(response.Body)
 	ts.Check(err)
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 
@@ -23,42 +24,42 @@ func newLogger(format string, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, nil))
 }
 
-// printAdministrators prints the passwords that a first start made. They are
-// kept nowhere else.
-func printAdministrators(w io.Writer, made []handlers.Administrator) {
+// administrators says which passwords a first start made. They are kept nowhere
+// else.
+func administrators(made []handlers.Administrator) string {
 	if len(made) == 0 {
-		return
+		return ""
 	}
-	fmt.Fprintln(w, "First start. These passwords are shown once:")
+	var b strings.Builder
+	b.WriteString("First start. These passwords are shown once:\n")
 	for _, a := range made {
-		fmt.Fprintf(w, "  %-10s %-18s %s\n", a.API, a.Login, string(a.Password))
+		fmt.Fprintf(&b, "  %-10s %-18s %s\n", a.API, a.Login, string(a.Password))
 	}
+	return b.String()
 }
 
-// announce says where the server is: a person gets a banner, a log a line.
-func announce(stdout io.Writer, logger *slog.Logger, s settings, address string, served []handlers.Summary) {
-	if !isTerminal(stdout) {
-		logger.Info("listening", "address", address, "demo", s.demo)
-		return
-	}
+// banner says to a person what runs where.
+func banner(s settings, address string, served []handlers.Summary) string {
 	store := s.db
 	if store == "" {
 		store = "in a temporary file, gone with the server"
 	}
-	fmt.Fprintf(stdout, "usher %s\n\n  http://%s/   store: %s\n\n", version(), address, store)
+	var b strings.Builder
+	fmt.Fprintf(&b, "usher %s\n\n  http://%s/   store: %s\n\n", version(), address, store)
 	for _, v := range served {
-		fmt.Fprintf(stdout, "  %-18s http://%s%s\n", v.Title, address, v.Base)
+		fmt.Fprintf(&b, "  %-18s http://%s%s\n", v.Title, address, v.Base)
 		if !s.demo {
 			continue
 		}
 		for _, account := range v.DemoAccounts {
-			fmt.Fprintf(stdout, "  %-18s   %s\n", "", account)
+			fmt.Fprintf(&b, "  %-18s   %s\n", "", account)
 		}
 	}
 	if s.demo {
-		fmt.Fprintf(stdout, "\nTry:\n  curl -u Bob:qwerty http://%s/node/api/users/current\n\n", address)
+		fmt.Fprintf(&b, "\nTry:\n  curl -u Bob:qwerty http://%s/node/api/users/current\n", address)
 	}
 	if !s.milvusAuth {
-		fmt.Fprintln(stdout, "Milvus asks nobody who they are (--milvus-auth=false).")
+		b.WriteString("\nMilvus asks nobody who they are (--milvus-auth=false).\n")
 	}
+	return b.String() + "\n"
 }

@@ -54,7 +54,7 @@ func BenchmarkStart(b *testing.B) {
 func startProgram(b *testing.B, program string, port int) (*exec.Cmd, time.Duration) {
 	b.Helper()
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), program, "serve", "--demo", "--listen", address) //nolint:gosec // just built
+	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), program, "serve", "--demo", "--listen", address)
 	cmd.Env = []string{"TMPDIR=" + b.TempDir()}
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -62,7 +62,7 @@ func startProgram(b *testing.B, program string, port int) (*exec.Cmd, time.Durat
 	}
 	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for {
-		response, err := http.Get("http://" + address + "/_usher/healthz") //nolint:noctx,gosec // loopback
+		response, err := http.Get("http://" + address + "/_usher/healthz")
 		if err == nil {
 			_ = response.Body.Close()
 			return cmd, time.Since(start)

@@ -80,7 +80,7 @@ func TestKilledInTheMiddleOfPasswordChanges(t *testing.T) {
 
 // change asks for the new password, and says whether that was acknowledged.
 func (a *account) change(url string) bool {
-	r, err := http.NewRequest(http.MethodPut, url+"/node/api/users/"+a.id+"/password", //nolint:noctx // ends with the server
+	r, err := http.NewRequest(http.MethodPut, url+"/node/api/users/"+a.id+"/password",
 		strings.NewReader(`{"currentPassword":"`+a.password+`","newPassword":"`+a.asked+`"}`))
 	if err != nil {
 		return false

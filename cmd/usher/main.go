@@ -16,12 +16,19 @@ import (
 )
 
 func main() {
+	os.Exit(code())
+}
+
+// code runs the program and gives its exit code; an interrupt or SIGTERM ends
+// it in good order.
+func code() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "usher:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // run is the whole program. It takes the environment as a list, and not as a

@@ -85,7 +85,7 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	switch milvus.Rules(s.milvusRules) {
 	case milvus.Documented, milvus.Server:
 	default:
-		return fmt.Errorf("Milvus' password rules %q: they are documented or server", s.milvusRules)
+		return fmt.Errorf("password rules %q of Milvus: they are documented or server", s.milvusRules)
 	}
 	if s.demo {
 		if !cmd.Flags().Changed("db") {
@@ -160,14 +160,20 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	printAdministrators(stderr, made)
+	if _, err := io.WriteString(stderr, administrators(made)); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 
 	server := &http.Server{
 		Handler: handler, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 	}
-	announce(stdout, logger, s, listener.Addr().String(), handler.Summaries)
+	if address := listener.Addr().String(); isTerminal(stdout) {
+		_, _ = io.WriteString(stdout, banner(s, address, handler.Summaries))
+	} else {
+		logger.Info("listening", "address", address, "demo", s.demo)
+	}
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -70,7 +70,7 @@ func command(tb testing.TB, dir string, environ []string, args ...string) *exec.
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), program, args...) //nolint:gosec // ourselves
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), program, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{asProgram + "=1", "TMPDIR=" + dir}, environ...)
 	return cmd
@@ -339,7 +339,7 @@ func TestTermDrains(t *testing.T) {
 	}
 	text, _ := io.ReadAll(response.Body)
 	_ = response.Body.Close()
-	if response.StatusCode != 200 || string(text) != `{"code":0,"data":[],"description":""}` {
+	if response.StatusCode != http.StatusOK || string(text) != `{"code":0,"data":[],"description":""}` {
 		t.Errorf("got %d %s", response.StatusCode, text)
 	}
 	if err := p.Wait(); err != nil {
