@@ -147,7 +147,13 @@ func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.remember(r, sent, got)
+	w.rememberRequest(r, sent)
+	for _, secret := range w.secrets {
+		if bytes.Contains(got, []byte(secret)) {
+			w.problems = append(w.problems, fmt.Sprintf("%s %s → the answer repeats the secret %q", r.Method, r.URL.Path, secret))
+		}
+	}
+	w.rememberBody(got)
 	if err := w.check(r, response, got); err != nil {
 		w.problems = append(w.problems, fmt.Sprintf("%s %s → %d %s: %v", r.Method, r.URL.Path, response.StatusCode, got, err))
 	}
@@ -203,8 +209,8 @@ func (c *contract) checkUnknown(response *http.Response, body []byte) error {
 	return c.doc.Components.Schemas["Error"].Value.VisitJSON(value, openapi3.VisitAsResponse())
 }
 
-// remember notes what of a request or an answer is a secret.
-func (w *watch) remember(r *http.Request, sent, got []byte) {
+// rememberRequest notes what of a request is a secret.
+func (w *watch) rememberRequest(r *http.Request, body []byte) {
 	authorization := r.Header.Get("Authorization")
 	scheme, credentials, found := strings.Cut(authorization, " ")
 	if !found {
@@ -221,11 +227,14 @@ func (w *watch) remember(r *http.Request, sent, got []byte) {
 	} else {
 		w.secret(credentials)
 	}
-	for _, body := range [][]byte{sent, got} {
-		var value any
-		if json.Unmarshal(body, &value) == nil {
-			w.secretMembers("", value)
-		}
+	w.rememberBody(body)
+}
+
+// rememberBody notes what of a body is a secret.
+func (w *watch) rememberBody(body []byte) {
+	var value any
+	if json.Unmarshal(body, &value) == nil {
+		w.secretMembers("", value)
 	}
 }
 
