@@ -1,0 +1,264 @@
+package storage_test
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/storage"
+	"usher/storage/password"
+)
+
+func TestChangePassword(t *testing.T) {
+	c := newClock()
+	s := open(t, c.options)
+	d := s.Directory("d")
+	old := mustCreate(t, d, storage.NewUser{ID: "1", Realm: "x", Name: "bob", Password: "one", Roles: []string{"r"}})
+	c.Time = c.Add(time.Minute)
+	n := count(s)
+	u, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: "1", Old: "one", New: "two"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, u, mustUser(t, d, "1"))
+	want(t, u.Roles, old.Roles)
+	want(t, u.UpdatedAt, c.Time)
+	want(t, events(t, d, 1), []string{"password-changed admin>bob ok"})
+	want(t, n.Load(), int64(1))
+
+	// By name, by nobody in particular: the old password says who it is. It is
+	// proven by the change before, so that it costs no hash.
+	u, err = d.ChangePassword(t.Context(), storage.Actor{}, storage.PasswordChange{Realm: "x", Name: "bob", Old: "two", New: "three"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, u, mustUser(t, d, "1"))
+	want(t, events(t, d, 1), []string{"password-changed bob>bob ok"})
+	l, err := d.Authenticate(t.Context(), admin, storage.Credentials{Realm: "x", Name: "bob", Password: "three"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, l.User, u)
+	want(t, n.Load(), int64(1))
+	_, err = d.Authenticate(t.Context(), admin, storage.Credentials{Realm: "x", Name: "bob", Password: "two"})
+	wantKind(t, err, storage.WrongPassword)
+
+	// The same again is a change.
+	if _, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: "1", Old: "three", New: "three"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChangePasswordRefused(t *testing.T) {
+	s := open(t)
+	d := s.Directory("d")
+	before := mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "old"})
+	mustCreate(t, d, storage.NewUser{ID: "2", Name: "without"})
+	y := password.Policy{MinLength: 3}
+	tests := []struct {
+		name  string
+		c     storage.PasswordChange
+		kind  storage.Kind
+		event string
+	}{
+		{"wrong", storage.PasswordChange{ID: "1", Old: "x", New: "new"}, storage.WrongPassword, "password-change-failed admin>bob wrong password"},
+		{"wrong before weak", storage.PasswordChange{ID: "1", Old: "x", New: "n"}, storage.WrongPassword, "password-change-failed admin>bob wrong password"},
+		{"weak before wrong", storage.PasswordChange{ID: "1", Old: "x", New: "n", PolicyFirst: true}, storage.WeakPassword, ""},
+		{"weak", storage.PasswordChange{ID: "1", Old: "old", New: "n"}, storage.WeakPassword, ""},
+		{"no password set", storage.PasswordChange{ID: "2", New: "new"}, storage.WrongPassword, "password-change-failed admin>without wrong password"},
+		{"unknown id", storage.PasswordChange{ID: "3", Old: "old", New: "n"}, storage.NotFound, "password-change-failed admin> not found"},
+		{"unknown name", storage.PasswordChange{Name: "old", Old: "old", New: "new"}, storage.NotFound, "password-change-failed admin> not found"},
+		{"weak before unknown", storage.PasswordChange{Name: "eve", Old: "old", New: "n", PolicyFirst: true}, storage.WeakPassword, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := len(events(t, d, 1000))
+			tt.c.Policy = y
+			_, err := d.ChangePassword(t.Context(), admin, tt.c)
+			wantKind(t, err, tt.kind)
+			want(t, mustUser(t, d, "1"), before)
+			all := events(t, d, 1000)
+			if tt.event == "" {
+				want(t, len(all), n)
+			} else {
+				want(t, all[n:], []string{tt.event})
+			}
+		})
+	}
+	if err := login(t, d, "bob", "old"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Of two changes with the same old password one succeeds, and the other hears
+// that it is wrong; whether they meet in one process or in two.
+func TestChangePasswordTwiceAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	ds := []*storage.Directory{openAt(t, path).Directory("d"), openAt(t, path).Directory("d")}
+	mustCreate(t, ds[0], storage.NewUser{ID: "1", Name: "bob", Password: "0"})
+	old := password.Plain("0")
+	for round := range 100 {
+		type result struct {
+			new password.Plain
+			err error
+		}
+		results := make(chan result, 2)
+		for i := range 2 {
+			go func() {
+				p := password.Plain(rune('a' + i))
+				d := ds[0]
+				if round%2 == 1 {
+					d = ds[i]
+				}
+				_, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: "1", Old: old, New: p + old})
+				results <- result{p + old, err}
+			}()
+		}
+		a, b := <-results, <-results
+		if a.err != nil {
+			a, b = b, a
+		}
+		if a.err != nil {
+			t.Fatalf("round %d: both failed: %v, %v", round, a.err, b.err)
+		}
+		wantKind(t, b.err, storage.WrongPassword)
+		for _, d := range ds {
+			if err := login(t, d, "bob", a.new); err != nil {
+				t.Fatalf("round %d: the winner's password: %v", round, err)
+			}
+			wantKind(t, login(t, d, "bob", b.new), storage.WrongPassword)
+			wantKind(t, login(t, d, "bob", old), storage.WrongPassword)
+		}
+		old = a.new[:1]
+		if _, err := ds[0].SetPassword(t.Context(), admin, "1", old, password.Policy{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A user deleted, or deleted and made again, while its old password is being
+// verified is not given the new one.
+func TestChangePasswordOfAUserThatGoes(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		s := open(t)
+		d := s.Directory("d")
+		mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "old"})
+		meanwhile := sync.OnceFunc(func() {
+			if _, err := d.DeleteUser(t.Context(), admin, "1"); err != nil {
+				t.Error(err)
+			}
+			if again {
+				mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Hash: password.Dummy(cheap)})
+			}
+		})
+		s.OnVerify(func(string) { meanwhile() })
+		_, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: "1", Old: "old", New: "new"})
+		if again {
+			wantKind(t, err, storage.WrongPassword)
+		} else {
+			wantKind(t, err, storage.NotFound)
+		}
+		wantKind(t, login(t, d, "bob", "new"), storage.WrongPassword)
+	}
+}
+
+func TestSetPassword(t *testing.T) {
+	c := newClock()
+	s := open(t, c.options)
+	d := s.Directory("d")
+	mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "old"})
+	if err := login(t, d, "bob", "old"); err != nil {
+		t.Fatal(err)
+	}
+	c.Time = c.Add(time.Minute)
+	u, err := d.SetPassword(t.Context(), admin, "1", "new", password.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, u, mustUser(t, d, "1"))
+	want(t, u.UpdatedAt, c.Time)
+	want(t, events(t, d, 1), []string{"password-set admin>bob ok"})
+	wantKind(t, login(t, d, "bob", "old"), storage.WrongPassword)
+	// The user's first use of it is a login like any other, in the trail too.
+	if err := login(t, d, "bob", "new"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, events(t, d, 1), []string{"login bob>bob ok"})
+
+	_, err = d.SetPassword(t.Context(), admin, "1", "n", password.Policy{MinLength: 2})
+	wantKind(t, err, storage.WeakPassword)
+	_, err = d.SetPassword(t.Context(), admin, "2", "n", password.Policy{MinLength: 2})
+	wantKind(t, err, storage.NotFound)
+	if err := login(t, d, "bob", "new"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInitPassword(t *testing.T) {
+	d := open(t).Directory("d")
+	mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob"})
+	_, err := d.InitPassword(t.Context(), admin, "1", "n", password.Policy{MinLength: 2})
+	wantKind(t, err, storage.WeakPassword)
+	u, err := d.InitPassword(t.Context(), storage.Actor{}, "1", "new", password.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, u, mustUser(t, d, "1"))
+	want(t, u.HasPassword, true)
+	want(t, events(t, d, 1), []string{"password-set >bob ok"})
+	_, err = d.InitPassword(t.Context(), admin, "1", "n", password.Policy{MinLength: 2})
+	wantKind(t, err, storage.Conflict)
+	_, err = d.InitPassword(t.Context(), admin, "2", "new", password.Policy{})
+	wantKind(t, err, storage.NotFound)
+	if err := login(t, d, "bob", "new"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInitPasswordTwiceAtOnce(t *testing.T) {
+	d := open(t).Directory("d")
+	for _, id := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} {
+		mustCreate(t, d, storage.NewUser{ID: id, Name: id})
+		errs := make(chan error, 2)
+		for _, p := range []password.Plain{"a", "b"} {
+			go func() {
+				_, err := d.InitPassword(t.Context(), storage.Actor{}, id, p, password.Policy{})
+				errs <- err
+			}()
+		}
+		a, b := <-errs, <-errs
+		if a != nil {
+			a, b = b, a
+		}
+		if a != nil {
+			t.Fatal(a)
+		}
+		wantKind(t, b, storage.Conflict)
+	}
+}
+
+// Once it is written, a change is answered as one, although the client has
+// hung up in the middle.
+func TestChangePasswordIsWholeOrNothing(t *testing.T) {
+	s := open(t)
+	d := s.Directory("d")
+	mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "0"})
+	old := password.Plain("0")
+	for i := range 200 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i*5)*time.Microsecond)
+		p := password.Plain(rune('a' + i%26))
+		_, err := d.ChangePassword(ctx, admin, storage.PasswordChange{ID: "1", Old: old, New: p + old[:1]})
+		cancel()
+		right, wrong := old, p+old[:1]
+		if err == nil {
+			right, wrong = wrong, right
+		}
+		if err := login(t, d, "bob", right); err != nil {
+			t.Fatal(err)
+		}
+		wantKind(t, login(t, d, "bob", wrong), storage.WrongPassword)
+		old = right
+	}
+}

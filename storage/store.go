@@ -1,0 +1,203 @@
+// Package storage is the truth: users, roles, tokens, policies and the trail
+// of events, in one database file.
+//
+// A [Store] holds directories that know nothing of each other; a [Directory]
+// has a verb per method (Authenticate, ChangePassword, CreateUser …). A verb
+// that changes something is one transaction: it happens whole or not at all,
+// and once it has returned nil it survives a power cut. Verbs may be called
+// from any number of goroutines, and several processes may share a file.
+//
+// What it never does: speak HTTP or know who speaks it, keep a password or a
+// token in readable form, print one, compute a hash inside a transaction,
+// rely on being the only process, or keep state outside a Store.
+//
+// Times are UTC, in microseconds, and come from [Options].Now.
+//
+// Where to look next: sqlite.go for all that is particular to SQLite,
+// migrations for the tables, hasher.go for how many passwords are hashed at
+// once, proof.go for why a second login costs no hash, errors.go for what can
+// go wrong, and package password for hashes and rules.
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"usher/storage/password"
+)
+
+// Options says how to open a [Store]. Only Path is required.
+type Options struct {
+	// Path is the database file, made with mode 0600 if it is not there. Next
+	// to it SQLite keeps two more while the store is open, -wal and -shm.
+	Path string
+	// Hash is what new password hashes cost; zero means password.DefaultParams.
+	Hash password.Params
+	// Hashers is how many hashes are computed at once; zero means GOMAXPROCS.
+	Hashers int
+	// Waiting is how many more may wait for a hasher before verbs return Busy;
+	// zero means 180 for each hasher, some four seconds of work at
+	// password.DefaultParams, and less than zero none.
+	Waiting int
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Store is an open database file. Its methods, and those of its directories,
+// are safe for concurrent use.
+type Store struct {
+	writer, reader *sql.DB
+	now            func() time.Time
+	hasher         *hasher
+	proofs         *proofs
+	close          func() error
+
+	// Prepared, for the reads that nearly every request makes.
+	userByID, userByName                    *sql.Stmt
+	loginByName, loginByEmail, loginByToken *sql.Stmt
+}
+
+// Open opens the store at o.Path, brings its tables up to date, and refuses
+// a file that a newer version of this package has written, or that is not a
+// store.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("storage: open %s: %w", o.Path, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, o Options) (*Store, error) {
+	if o.Path == "" || o.Path == ":memory:" {
+		return nil, errors.New("a store is a file") // a :memory: database would be one per connection
+	}
+	if o.Hash == (password.Params{}) {
+		o.Hash = password.DefaultParams
+	}
+	if err := o.Hash.Check(); err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	writer, reader, err := openSQLite(ctx, o.Path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		writer: writer, reader: reader,
+		now:    o.Now,
+		hasher: newHasher(o.Hash, o.Hashers, o.Waiting),
+		proofs: newProofs(),
+	}
+	s.close = sync.OnceValue(func() error {
+		s.hasher.stop()
+		// The writer last: the last connection to a file clears the log away.
+		return errors.Join(reader.Close(), writer.Close())
+	})
+	prepare := func(query string) (stmt *sql.Stmt) {
+		if err == nil {
+			stmt, err = reader.PrepareContext(ctx, query)
+		}
+		return stmt
+	}
+	s.userByID, s.userByName = prepare(selectUserByID), prepare(selectUserByName)
+	s.loginByName, s.loginByEmail, s.loginByToken = prepare(selectLoginByName), prepare(selectLoginByEmail), prepare(selectLoginByToken)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// Close ends the store. Verbs still running finish or fail; later ones fail.
+// Closing twice is closing once.
+func (s *Store) Close() error { return s.close() }
+
+// Ping returns nil if the store can be read and written.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.reader.QueryRowContext(ctx, `SELECT count(*) FROM directory`).Scan(new(int)); err != nil {
+		return wrap(err)
+	}
+	t, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return wrap(err)
+	}
+	return wrap(t.Rollback())
+}
+
+// Directory returns the directory of that name. It costs nothing and always
+// succeeds: a directory is there from the first time something is put in it.
+func (s *Store) Directory(name string) *Directory { return &Directory{s: s, name: name} }
+
+// Directory is one world of users, roles, tokens and policies in a [Store].
+type Directory struct {
+	s    *Store
+	name string
+}
+
+// Actor is who performs a verb, for the trail of events.
+type Actor struct {
+	ID, Name string // the user signed in; both empty if nobody is
+	Source   string // the remote address
+	Request  string // the id of the request
+}
+
+// tx is a transaction that writes to one directory, at one time.
+type tx struct {
+	*sql.Tx
+	directory string
+	now       time.Time
+}
+
+// write runs f in a transaction and commits it unless f fails. ctx counts
+// while waiting for the writer. From then on the transaction runs to its end,
+// a fraction of a millisecond away: interrupting it would save nothing, and
+// leave the caller not knowing.
+func (d *Directory) write(ctx context.Context, f func(context.Context, *tx) error) error {
+	c, err := d.s.writer.Conn(ctx)
+	if err != nil {
+		return wrap(err)
+	}
+	defer func() { _ = c.Close() }() // gives it back to the pool
+	ctx = context.WithoutCancel(ctx)
+	t, err := c.BeginTx(ctx, nil)
+	if err != nil {
+		return wrap(err)
+	}
+	defer func() { _ = t.Rollback() }() // does nothing after Commit
+	if err := f(ctx, &tx{Tx: t, directory: d.name, now: utc(d.s.now())}); err != nil {
+		return err
+	}
+	return wrap(t.Commit())
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := t.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, wrap(err)
+	}
+	n, err := r.RowsAffected()
+	return n, wrap(err)
+}
+
+// utc is t as this package answers it, zero for zero.
+func utc(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// micros is t as the tables keep it, NULL for zero.
+func micros(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+// fromMicros is the reverse of micros.
+func fromMicros(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(n.Int64).UTC()
+}

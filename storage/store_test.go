@@ -1,0 +1,322 @@
+package storage_test
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/storage"
+	"usher/storage/password"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv("STORAGE_TEST_CHANGE"); path != "" {
+		changePasswords(path)
+	}
+	os.Exit(m.Run())
+}
+
+func TestReopen(t *testing.T) {
+	// A path that means something in a URI, and is not where the process is.
+	path := filepath.Join(t.TempDir(), "ü ?mode=ro#%41&_pragma=x.db")
+	s := openAt(t, path)
+	u := mustCreate(t, s.Directory("d"), storage.NewUser{Name: "bob", Password: "p", Roles: []string{"r"}})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	want(t, mustUser(t, s.Directory("d"), "bob"), u)
+	if err := login(t, s.Directory("d"), "bob", "p"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFilesAreTheOwnersOnly(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, filepath.Join(dir, "test.db"))
+	mustCreate(t, s.Directory("d"), storage.NewUser{Name: "bob"})
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		i, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, i.Mode(), fs.FileMode(0o600))
+	}
+	want(t, len(files), 3)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err = os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, len(files), 1) // the log is cleared away
+}
+
+func TestOpenRefuses(t *testing.T) {
+	db := func(statement string) string {
+		path := filepath.Join(t.TempDir(), "test.db")
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte(strings.Repeat("no database\n", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, want string
+		o          storage.Options
+	}{
+		{"no path", "a store is a file", storage.Options{}},
+		{"memory", "a store is a file", storage.Options{Path: ":memory:"}},
+		{"no such directory", "no such file", storage.Options{Path: filepath.Join(t.TempDir(), "a", "b")}},
+		{"newer", "newer version: its schema is 1000", storage.Options{Path: db(`PRAGMA user_version = 1000`)}},
+		{"another program's", "another program's database", storage.Options{Path: db(`CREATE TABLE t (a)`)}},
+		{"no database", "not a database", storage.Options{Path: text}},
+		{"parameters", "memory 1 KiB", storage.Options{Path: filepath.Join(t.TempDir(), "x"), Hash: password.Params{Memory: 1, Time: 1, Threads: 1}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := storage.Open(t.Context(), tt.o)
+			if err == nil {
+				t.Fatal("opened", s.Close())
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %q, want it to say %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// Replicas may start together on a file that is not there yet.
+func TestOpenAtOnce(t *testing.T) {
+	for range 10 {
+		path := filepath.Join(t.TempDir(), "test.db")
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				s, err := storage.Open(t.Context(), storage.Options{Path: path, Hash: cheap})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mustCreate(t, s.Directory("d"), storage.NewUser{Name: strconv.Itoa(i)})
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		_, total, err := openAt(t, path).Directory("d").Users(t.Context(), storage.UserQuery{})
+		if err != nil || total != 4 {
+			t.Fatal(total, err)
+		}
+	}
+}
+
+func TestCloseAndPing(t *testing.T) {
+	s := open(t)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("a closed store answers a ping")
+	}
+	_, err := s.Directory("d").User(t.Context(), "1")
+	wantKind(t, err, storage.Internal)
+	_, err = s.Directory("d").CreateUser(t.Context(), admin, storage.NewUser{ID: "1", Name: "bob"})
+	wantKind(t, err, storage.Internal)
+}
+
+// A file that another process holds is Busy, once the patience for it is over.
+func TestLockedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	s := openAt(t, path)
+	d := s.Directory("d")
+	db, err := sql.Open("sqlite", path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	other, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := d.CreateUser(t.Context(), admin, storage.NewUser{ID: "1", Name: "bob"})
+		done <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	if err := other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal("it should have waited: ", err)
+	}
+
+	if other, err = db.BeginTx(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.NoPatience(t)
+	_, err = d.CreateUser(t.Context(), admin, storage.NewUser{ID: "2", Name: "ann"})
+	wantKind(t, err, storage.Busy)
+	wantKind(t, s.Ping(t.Context()), storage.Busy)
+	if _, err := d.User(t.Context(), "1"); err != nil {
+		t.Fatal("readers need not wait: ", err)
+	}
+	if err := other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Sixteen writers, in two processes' worth of stores, lose nothing.
+func TestSixteenWriters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	ds := []*storage.Directory{openAt(t, path).Directory("d"), openAt(t, path).Directory("d")}
+	mustCreate(t, ds[0], storage.NewUser{Name: "shared", Document: raw(`{"n":0}`)})
+	const writers, rounds = 16, 10
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			d, name := ds[w%len(ds)], fmt.Sprint("user", w)
+			mustCreate(t, d, storage.NewUser{Name: name, Password: "0", Roles: []string{"r"}})
+			for i := range rounds {
+				old, p := password.Plain(strconv.Itoa(i)), password.Plain(strconv.Itoa(i+1))
+				u, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{Name: name, Old: old, New: p})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := d.CreateTokens(t.Context(), admin, u, storage.TokenSpec{Kind: "k", TTL: time.Hour}); err != nil {
+					t.Error(err)
+				}
+				_, err = d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "shared", Edit: func(u *storage.User) error {
+					n, err := strconv.Atoi(strings.Trim(string(u.Document), `{"n:}`))
+					u.Document = fmt.Appendf(nil, `{"n":%d}`, n+1)
+					return err
+				}})
+				if err != nil {
+					t.Error(err)
+				}
+				if _, _, err := d.Users(t.Context(), storage.UserQuery{Limit: 3}); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := login(t, d, name, password.Plain(strconv.Itoa(rounds))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	want(t, string(mustUser(t, ds[1], "shared").Document), fmt.Sprintf(`{"n":%d}`, writers*rounds))
+}
+
+// numbered is the password that the n-th change sets.
+func numbered(n int) password.Plain { return password.Plain(fmt.Sprint("password number ", n)) }
+
+// changePasswords changes bob's password without end, from the one that the
+// trail says is the last, and prints the number of each change once it is made.
+func changePasswords(path string) {
+	fail := func(err error) {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	s, err := storage.Open(context.Background(), storage.Options{Path: path, Hash: cheap})
+	if err != nil {
+		fail(err)
+	}
+	d := s.Directory("d")
+	es, err := d.Events(context.Background(), storage.EventQuery{})
+	if err != nil {
+		fail(err)
+	}
+	for n := len(es); ; n++ { // the first event made bob, each other one is a change
+		if _, err := d.ChangePassword(context.Background(), admin, storage.PasswordChange{ID: "bob", Old: numbered(n - 1), New: numbered(n)}); err != nil {
+			fail(err)
+		}
+		fmt.Println(n)
+	}
+}
+
+// TestKill kills a process that changes passwords, at moments it cannot know,
+// and looks for every change that it said it had made.
+func TestKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	s := openAt(t, path)
+	mustCreate(t, s.Directory("d"), storage.NewUser{Name: "bob", Password: numbered(0)})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), "STORAGE_TEST_CHANGE="+path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := 0
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			n, err := strconv.Atoi(lines.Text())
+			if err != nil {
+				t.Fatal(lines.Text())
+			}
+			if said == 0 {
+				time.AfterFunc(rand.N(100*time.Millisecond), func() { _ = cmd.Process.Kill() })
+			}
+			said = n
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.Exited() {
+			t.Fatalf("the process ended by itself: %v", err)
+		}
+
+		// The last change it spoke of is there, or the one it had no time to
+		// speak of; and with a change, all that belongs to it.
+		s := openAt(t, path)
+		d := s.Directory("d")
+		made := len(events(t, d, 1<<30)) - 1
+		if made != said && made != said+1 {
+			t.Fatalf("%d changes in the trail, %d were acknowledged", made, said)
+		}
+		if _, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: "bob", Old: numbered(made), New: numbered(made + 1)}); err != nil {
+			t.Fatalf("password %d of %d acknowledged: %v", made, said, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
