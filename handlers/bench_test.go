@@ -173,15 +173,20 @@ func BenchmarkGetUser(b *testing.B) {
 	pairs(b, "requests/s", throughput(b, usher, raw), throughput(b, bareEcho(b, path), raw))
 }
 
-// selectLogin reads a caller with his roles, and the user asked for, as
+// selectLogin reads a caller with the roles, and the user asked for, as
 // storage.Directory.Authenticate does: what is compared is what comes on top.
-const selectLogin = `SELECT u.id, u.realm, u.name, u.email, u.password_hash, u.password_version,
-		u.created_at, u.updated_at, u.document, ur.role, r.id, r.created_at, r.updated_at, r.document
-	FROM "user" u
-	LEFT JOIN user_role ur ON ur.directory = u.directory AND ur.user_id = u.id
-	LEFT JOIN role r ON r.directory = ur.directory AND r.name = ur.role
-	WHERE u.directory = $1 AND u.id IN ($2, (SELECT id FROM "user" WHERE directory = $1 AND realm = $3 AND name = $4))
-	ORDER BY u.id, ur.position`
+const (
+	userColumns = `u.id AS user_id, u.realm, u.name, u.email, u.password_hash, u.password_version,
+		u.created_at, u.updated_at, u.document, ur.role`
+	userRoles   = ` LEFT JOIN user_role ur ON ur.directory = u.directory AND ur.user_id = u.id`
+	selectLogin = `SELECT ` + userColumns + `, r.id, r.created_at, r.updated_at, r.document, ur.position
+		FROM "user" u` + userRoles + ` LEFT JOIN role r ON r.directory = ur.directory AND r.name = ur.role
+		WHERE u.directory = $1 AND u.realm = $3 AND u.name = $4
+		UNION ALL SELECT ` + userColumns + `, NULL, NULL, NULL, NULL, ur.position
+		FROM "user" u` + userRoles + `
+		WHERE u.directory = $1 AND u.id = $2 AND NOT (u.realm = $3 AND u.name = $4)
+		ORDER BY user_id, position`
+)
 
 // bareEcho reads the caller and the user asked for, and answers the latter.
 func bareEcho(b *testing.B, path string) http.Handler {
@@ -218,7 +223,7 @@ func bareEcho(b *testing.B, path string) http.Handler {
 		var role, roleID, roleDocument sql.NullString
 		for rows.Next() {
 			if err := rows.Scan(&id, &realm, &name, &email, &hash, &version, &created, &updated, &document,
-				&role, &roleID, &roleCreated, &roleUpdated, &roleDocument); err != nil {
+				&role, &roleID, &roleCreated, &roleUpdated, &roleDocument, new(any)); err != nil {
 				return err
 			}
 			if id == c.Param("id") {

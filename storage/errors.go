@@ -19,6 +19,7 @@ const (
 	Exists                    // taken; Field says what: id, name or email
 	Invalid                   // the call cannot be carried out as it stands; Field says why
 	WrongPassword             // the credentials, or the old password, are not the right ones
+	Denied                    // the password is right, and its user may not log in
 	WeakPassword              // the new password breaks the policy; Violations says where
 	Conflict                  // the state it builds on is not there: the password is set already
 	Limit                     // the directory holds as many users as it may
@@ -29,7 +30,7 @@ const (
 // String returns the kind in words, "wrong password" for WrongPassword.
 func (k Kind) String() string {
 	names := [...]string{
-		"internal", "not found", "exists", "invalid", "wrong password",
+		"internal", "not found", "exists", "invalid", "wrong password", "denied",
 		"weak password", "conflict", "limit", "expired", "busy",
 	}
 	if int(k) < len(names) {
@@ -54,7 +55,7 @@ func (e *Error) Error() string {
 		s += ": " + e.Field
 	}
 	for _, v := range e.Violations {
-		s += fmt.Sprintf(": %v: want %d, got %d", v.Rule, v.Want, v.Got)
+		s += fmt.Sprintf(": %v: want %d", v.Rule, v.Want) // how much there was tells of the password
 	}
 	if e.err != nil {
 		s += ": " + e.err.Error()

@@ -15,7 +15,7 @@ func TestErrors(t *testing.T) {
 		&storage.Error{Kind: storage.Busy}:                  "storage: busy",
 		&storage.Error{Kind: storage.Exists, Field: "name"}: "storage: exists: name",
 		&storage.Error{Kind: 200}:                           "storage: unknown",
-		&storage.Error{Kind: storage.WeakPassword, Violations: []password.Violation{{Rule: password.MaxLength, Want: 1, Got: 2}}}: "storage: weak password: max-length: want 1, got 2",
+		&storage.Error{Kind: storage.WeakPassword, Violations: []password.Violation{{Rule: password.MaxLength, Want: 1, Got: 2}}}: "storage: weak password: max-length: want 1",
 	} {
 		want(t, err.Error(), text)
 	}
@@ -27,7 +27,7 @@ func TestErrors(t *testing.T) {
 
 // The words of the kinds are what the trail has as results.
 func TestKinds(t *testing.T) {
-	words := []string{"internal", "not found", "exists", "invalid", "wrong password", "weak password", "conflict", "limit", "expired", "busy", "unknown"}
+	words := []string{"internal", "not found", "exists", "invalid", "wrong password", "denied", "weak password", "conflict", "limit", "expired", "busy", "unknown"}
 	for k, word := range words {
 		want(t, storage.Kind(k).String(), word)
 	}

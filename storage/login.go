@@ -14,6 +14,11 @@ type Credentials struct {
 	Email       string // or, if Name is empty, the one with that address in any realm
 	Password    password.Plain
 	Target      string // the id of one more user to read in the same query; may be empty
+
+	// MayLogIn, if there is one, is asked about the user once the password is
+	// proven. It is for what only the directory's owner knows of, such as a
+	// blocked user.
+	MayLogIn func(User) bool
 }
 
 // Login is who proved to be who, and what was read along with it.
@@ -47,7 +52,7 @@ const (
 
 // Authenticate returns the user whose password it is. Errors: WrongPassword
 // (for an unknown name, for a user without a password and for a wrong
-// password alike, after the same work), Busy.
+// password alike, after the same work), Denied (c.MayLogIn says no), Busy.
 //
 // The first time a password is right it costs a hash and an event, and one
 // more hash if the stored one is bcrypt or costs something else than
@@ -66,6 +71,9 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 			err = d.refused(ctx, by, LoginFailed, a, err)
 		}
 		return Login{}, err
+	}
+	if c.MayLogIn != nil && !c.MayLogIn(l.User) {
+		return Login{}, d.refused(ctx, by, LoginFailed, a, &Error{Kind: Denied})
 	}
 	if !fresh {
 		return l, nil

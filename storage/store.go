@@ -130,6 +130,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return wrap(t.Rollback())
 }
 
+// Now is the store's time: that of [Options].Now, UTC.
+func (s *Store) Now() time.Time { return utc(s.now()) }
+
 // Directory returns the directory of that name. It costs nothing and always
 // succeeds: a directory is there from the first time something is put in it.
 func (s *Store) Directory(name string) *Directory { return &Directory{s: s, name: name} }

@@ -96,7 +96,7 @@ func TestCreateUserRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, e.Violations, []password.Violation{{Rule: password.MinLength, Want: 2, Got: 1}, {Rule: password.MinDigits, Want: 1, Got: 0}})
-	want(t, err.Error(), "storage: weak password: min-length: want 2, got 1: min-digits: want 1, got 0")
+	want(t, err.Error(), "storage: weak password: min-length: want 2: min-digits: want 1")
 
 	// What is unique is so within its directory, its realm.
 	mustCreate(t, d, storage.NewUser{ID: "2", Realm: "other", Name: "bob", Limit: 2})

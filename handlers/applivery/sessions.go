@@ -32,7 +32,7 @@ func (s *server) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Login
 		return nil, errOnlyTraditional
 	}
 	u, tokens, err := s.logIn(ctx, r.Body.Payload)
-	if storage.KindOf(err) == storage.WrongPassword {
+	if kind := storage.KindOf(err); kind == storage.WrongPassword || kind == storage.Denied {
 		return nil, errInvalidCredentials
 	}
 	if err != nil {
@@ -51,14 +51,14 @@ func (s *server) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Login
 func (s *server) logIn(ctx context.Context, p gen.LoginPayload) (storage.User, []storage.Token, error) {
 	call := edge.CallFrom(ctx)
 	by := storage.Actor{Source: call.Source, Request: call.ID}
-	found, err := s.users.Authenticate(ctx, by, storage.Credentials{Name: loginName(p.Email), Password: p.Password})
+	found, err := s.users.Authenticate(ctx, by, storage.Credentials{
+		Name: loginName(p.Email), Password: p.Password,
+		MayLogIn: func(u storage.User) bool { return roleOf(u) != gen.RoleServiceAccount },
+	})
 	if err != nil {
 		return storage.User{}, nil, err
 	}
 	u := found.User
-	if roleOf(u) == gen.RoleServiceAccount {
-		return storage.User{}, nil, errInvalidCredentials
-	}
 	call.Principal = u.Name
 	by.ID, by.Name = u.ID, u.Name
 	tokens, err := s.users.CreateTokens(ctx, by, u,

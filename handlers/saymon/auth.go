@@ -67,6 +67,7 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	if strings.Contains(name, "@") {
 		credentials.Name, credentials.Email = "", name
 	}
+	credentials.MayLogIn = s.active
 	by := storage.Actor{Source: call.Source, Request: call.ID}
 	login, err := s.directory.Authenticate(ctx, by, credentials)
 	if err != nil {
@@ -76,10 +77,14 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	if err != nil {
 		return nil, err
 	}
-	if d.statusAt(s.now()) != gen.Active {
-		return nil, errWrongCredentials
-	}
 	call.Principal = login.User.Name
 	by.ID, by.Name = login.User.ID, login.User.Name
 	return context.WithValue(ctx, callerKey{}, caller{by, login.User, d.Permissions, login.Target}), nil
+}
+
+// active says whether a user is neither blocked nor past activeTo nor still to
+// be activated.
+func (s *server) active(u storage.User) bool {
+	d, err := documentOf(u)
+	return err == nil && d.statusAt(s.now()) == gen.Active
 }

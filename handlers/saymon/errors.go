@@ -189,7 +189,7 @@ func explainStored(call *edge.Call, e *storage.Error) *refusal {
 			what = "Password policy"
 		}
 		return &refusal{"NotFound", fmt.Sprintf("%s with id %s not found", what, call.Param("id"))}
-	case storage.WrongPassword:
+	case storage.WrongPassword, storage.Denied:
 		return errWrongCredentials
 	case storage.WeakPassword:
 		return &refusal{"Internal", "caused by Error: Password does not match policy: " + explainViolation(e.Violations[0])}

@@ -48,7 +48,7 @@ func API(store *storage.Store) (edge.API, error) {
 	if err != nil {
 		return edge.API{}, err
 	}
-	s := &server{directory: store.Directory(Name), now: time.Now}
+	s := &server{directory: store.Directory(Name), now: store.Now}
 	return edge.API{
 		Name:         Name,
 		Roots:        []string{"/node/api"},
