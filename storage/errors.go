@@ -19,7 +19,7 @@ const (
 	Exists                    // taken; Field says what: id, name or email
 	Invalid                   // the call cannot be carried out as it stands; Field says why
 	WrongPassword             // the credentials, or the old password, are not the right ones
-	Denied                    // the password is right, and its user may not log in
+	Denied                    // the user may not log in; only ever a result in the trail
 	WeakPassword              // the new password breaks the policy; Violations says where
 	Conflict                  // the state it builds on is not there: the password is set already
 	Limit                     // the directory holds as many users as it may

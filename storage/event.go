@@ -63,16 +63,18 @@ func (d *Directory) record(ctx context.Context, by Actor, kind EventKind, target
 	})
 }
 
-// refused records that the caller did not prove to be a, nil for a user that
-// there is not, and returns why.
-func (d *Directory) refused(ctx context.Context, by Actor, kind EventKind, a *account, why error) error {
-	var err error
-	if a != nil {
-		err = d.record(ctx, by, kind, a.ID, a.Name, why)
-	} else {
-		err = d.record(ctx, by, kind, "", "", &Error{Kind: NotFound})
+// recordFailure records that the caller did not prove to be a, nil for a user
+// that there is not.
+func (d *Directory) recordFailure(ctx context.Context, by Actor, kind EventKind, a *account, why error) error {
+	if a == nil {
+		return d.record(ctx, by, kind, "", "", &Error{Kind: NotFound})
 	}
-	if err != nil {
+	return d.record(ctx, by, kind, a.ID, a.Name, why)
+}
+
+// refused is recordFailure, and returns why.
+func (d *Directory) refused(ctx context.Context, by Actor, kind EventKind, a *account, why error) error {
+	if err := d.recordFailure(ctx, by, kind, a, why); err != nil {
 		return err
 	}
 	return why

@@ -15,9 +15,8 @@ type Credentials struct {
 	Password    password.Plain
 	Target      string // the id of one more user to read in the same query; may be empty
 
-	// MayLogIn, if there is one, is asked about the user once the password is
-	// proven. It is for what only the directory's owner knows of, such as a
-	// blocked user.
+	// MayLogIn, if there is one, says who may log in at all. It is for what only
+	// the directory's owner knows of, such as a blocked user.
 	MayLogIn func(User) bool
 }
 
@@ -51,8 +50,10 @@ const (
 )
 
 // Authenticate returns the user whose password it is. Errors: WrongPassword
-// (for an unknown name, for a user without a password and for a wrong
-// password alike, after the same work), Denied (c.MayLogIn says no), Busy.
+// (for an unknown name, for a user without a password or who may not log in,
+// and for a wrong password alike, after the same work: one hash at
+// Options.Hash, and the stored one besides if that is of another kind or
+// cost), Busy.
 //
 // The first time a password is right it costs a hash and an event, and one
 // more hash if the stored one is bcrypt or costs something else than
@@ -65,15 +66,23 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 	if err != nil {
 		return Login{}, err
 	}
-	fresh, err := d.prove(ctx, a, c.Password)
-	if err != nil {
-		if KindOf(err) == WrongPassword {
-			err = d.refused(ctx, by, LoginFailed, a, err)
-		}
-		return Login{}, err
+	barred := a != nil && c.MayLogIn != nil && !c.MayLogIn(l.User)
+	known := a
+	if barred {
+		known = nil // the right password must not be quicker than a wrong one
 	}
-	if c.MayLogIn != nil && !c.MayLogIn(l.User) {
-		return Login{}, d.refused(ctx, by, LoginFailed, a, &Error{Kind: Denied})
+	fresh, err := d.prove(ctx, known, c.Password)
+	if KindOf(err) == WrongPassword {
+		why := err
+		if barred {
+			why = &Error{Kind: Denied}
+		}
+		if failed := d.recordFailure(ctx, by, LoginFailed, a, why); failed != nil {
+			err = failed
+		}
+	}
+	if err != nil {
+		return Login{}, err
 	}
 	if !fresh {
 		return l, nil

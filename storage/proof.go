@@ -115,7 +115,13 @@ func (d *Directory) prove(ctx context.Context, a *account, plain password.Plain)
 			return nil
 		}
 		fresh = true
-		return d.s.hasher.verify(a.hash, plain)
+		err := d.s.hasher.verify(a.hash, plain)
+		if errors.Is(err, password.ErrMismatch) && password.NeedsRehash(a.hash, d.s.hasher.params) {
+			// An older hash may cost less, and a quick no would say that there
+			// is such a user.
+			_ = d.s.hasher.verify(d.s.hasher.dummy, plain)
+		}
+		return err
 	})
 	if errors.Is(err, password.ErrMismatch) || err == nil && !known {
 		return false, &Error{Kind: WrongPassword}

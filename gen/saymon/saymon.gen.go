@@ -86,10 +86,10 @@ type ChangePasswordRequest struct {
 	// Example: qwerty_qwerty
 	NewPassword password.Plain `json:"newPassword"`
 
-	// CurrentPassword The password until now. Mandatory for one's own; for another user's it is optional, and checked if it is given. Empty is as good as absent.
+	// CurrentPassword The password until now. Mandatory for one's own; for another user's it is optional, and checked if it is given. Null and empty are as good as absent.
 	//
 	// Example: qwerty
-	CurrentPassword *password.Plain `json:"currentPassword,omitempty"`
+	CurrentPassword nullable.Nullable[password.Plain] `json:"currentPassword,omitempty"`
 }
 
 // CreateUserRequest A user to make, with the password.
@@ -158,7 +158,7 @@ type CreateUserRequest struct {
 	// Example: en
 	Language *string `json:"language,omitempty"`
 
-	// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given. States have strings or integers as ids, so the elements have no type.
+	// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given, but for the order of members. States have strings or integers as ids, so the elements have no type.
 	//
 	// Example: {"5e21b85b308c3c66d64e07bc":[3]}
 	PushFilter *PushFilter `json:"pushFilter,omitempty"`
@@ -177,7 +177,7 @@ type Error struct {
 	Message string `json:"message"`
 }
 
-// EventFilter A filter of the event log, for each field its name and what to compare it with. Kept as given.
+// EventFilter A filter of the event log, for each field its name and what to compare it with. Kept as given, but for the order of members.
 type EventFilter map[string]interface{}
 
 // PasswordPolicy What a new password must satisfy. The rules are tested in the order length, lowercase, capital, digits, special. The members after `minSpecial` and before `id` are shown once they were set, as in the vendor's samples.
@@ -352,7 +352,7 @@ type UpdateUserRequest struct {
 	// Example: en
 	Language *string `json:"language,omitempty"`
 
-	// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given. States have strings or integers as ids, so the elements have no type.
+	// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given, but for the order of members. States have strings or integers as ids, so the elements have no type.
 	//
 	// Example: {"5e21b85b308c3c66d64e07bc":[3]}
 	PushFilter *PushFilter `json:"pushFilter,omitempty"`
@@ -429,7 +429,7 @@ type User struct {
 	// Example: en
 	Language *string `json:"language,omitempty"`
 
-	// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given. States have strings or integers as ids, so the elements have no type.
+	// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given, but for the order of members. States have strings or integers as ids, so the elements have no type.
 	//
 	// Example: {"5e21b85b308c3c66d64e07bc":[3]}
 	PushFilter *PushFilter `json:"pushFilter,omitempty"`
@@ -443,7 +443,7 @@ type UserSource struct {
 	SourceType nullable.Nullable[int] `json:"sourceType,omitempty"`
 }
 
-// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given. States have strings or integers as ids, so the elements have no type.
+// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given, but for the order of members. States have strings or integers as ids, so the elements have no type.
 //
 // Example: {"5e21b85b308c3c66d64e07bc":[3]}
 type PushFilter map[string][]interface{}

@@ -32,7 +32,7 @@ func (s *server) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Login
 		return nil, errOnlyTraditional
 	}
 	u, tokens, err := s.logIn(ctx, r.Body.Payload)
-	if kind := storage.KindOf(err); kind == storage.WrongPassword || kind == storage.Denied {
+	if storage.KindOf(err) == storage.WrongPassword {
 		return nil, errInvalidCredentials
 	}
 	if err != nil {

@@ -42,6 +42,7 @@ type operation struct {
 	path       string   // the contract's template: /users/{id}
 	segments   []string // of path
 	parameters []parameter
+	hasQuery   bool
 	body       *openapi3.RequestBody
 	schema     *openapi3.Schema // of the JSON body; nil: it takes none
 }
@@ -56,6 +57,7 @@ func newOperation(method, path string, item *openapi3.PathItem, spec *openapi3.O
 		if err != nil {
 			return nil, err
 		}
+		op.hasQuery = op.hasQuery || ref.Value.In == openapi3.ParameterInQuery
 		if checked {
 			op.parameters = append(op.parameters, p)
 		}

@@ -238,7 +238,7 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 		for name, values := range a.Header {
 			header[name] = values
 		}
-		header.Set(a.RequestID, call.ID)
+		header[a.RequestID] = []string{call.ID} // spelt as the vendor spells it
 		for name, values := range call.header {
 			header[name] = values
 		}
@@ -286,8 +286,14 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 }
 
 func (a *api) unknown(call *Call) error {
-	path := call.Request.URL.Path
-	return &RouteError{Method: call.Request.Method, Path: path, Allow: a.Contract.allow(a.below(path))}
+	e := &RouteError{Method: call.Request.Method, Path: call.Request.URL.Path}
+	e.Allow = a.Contract.allow(a.below(e.Path))
+	if slices.Contains(e.Allow, e.Method) {
+		// The router goes by the path as it is escaped, and found no operation:
+		// what looks like one now is a path with an escaped slash.
+		e.Allow = nil
+	}
+	return e
 }
 
 // fail answers err, and logs it if it is the server's own fault.

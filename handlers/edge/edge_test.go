@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -56,6 +59,7 @@ components:
         mail: {type: string, format: email, x-order: 3}
         tags: {type: array, x-order: 4, items: {type: string, maxLength: 3}}
         count: {type: integer, x-order: 5}
+        limits: {type: object, x-order: 6, additionalProperties: {type: integer}}
 `
 
 type thing struct {
@@ -296,6 +300,7 @@ func TestBodies(t *testing.T) {
 		{"charset", "application/json; charset=utf-8", good, BodyRules{}, 200},
 		{"empty", "application/json", "", BodyRules{}, 400 + int(BodyEmpty)},
 		{"blank", "application/json", " \n", BodyRules{}, 400 + int(BodyEmpty)},
+		{"blank is malformed", "application/json", " \n", BodyRules{EmptyIsObject: true}, 400 + int(BodyMalformed)},
 		{"empty is an object", "application/json", "", BodyRules{EmptyIsObject: true}, 400},
 		{"malformed", "application/json", "{", BodyRules{}, 400 + int(BodyMalformed)},
 		{"trailing", "application/json", good + " x", BodyRules{}, 400 + int(BodyMalformed)},
@@ -349,6 +354,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/acme/things/a/b", 404, ""},
 		{"GET", "/acme/nothing", 404, ""},
 		{"GET", "/acme//things/a", 404, ""},
+		{"GET", "/acme/things%2Fa", 404, ""},
 		{"GET", "/acme/Things/a", 404, ""},
 	}
 	for _, test := range tests {
@@ -484,6 +490,31 @@ func TestDeadline(t *testing.T) {
 	})
 	w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
 	s.expect(w, 503, `{"error":"context deadline exceeded"}`)
+}
+
+// The connection's deadline is the request's: a body that comes too slowly is
+// no broken one.
+func TestBodyThatComesTooSlowly(t *testing.T) {
+	s := serve(t, nil)
+	r := httptest.NewRequestWithContext(t.Context(), "PATCH", "/acme/things/a", iotest.ErrReader(fmt.Errorf("read: %w", os.ErrDeadlineExceeded)))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != 503 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+func TestQueryIsReadWhole(t *testing.T) {
+	s := serve(t, nil)
+	s.expect(s.do("GET", "/acme/things/a?page=1;2", ""), 400, `{"error":"the request does not fit the contract: query page: type"}`)
+	s.expect(s.do("GET", "/acme/things/a?page=%zz", ""), 400, `{"error":"the request does not fit the contract: query : format"}`)
+}
+
+func TestNullsInMaps(t *testing.T) {
+	s := serve(t, func(s *server) { s.api.Body.NullIsAbsent = true })
+	s.expect(s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678","limits":{"a":null},"other":{"b":null}}`), 400,
+		`{"error":"the request does not fit the contract: body limits.a: nullable"}`)
 }
 
 func TestJSONStyle(t *testing.T) {

@@ -34,7 +34,7 @@ const (
 	BodyTooLarge                       // beyond Options.BodyLimit
 	BodyMediaType                      // a Content-Type that the operation does not take
 	BodyEncoding                       // not UTF-8: a password would be altered in silence
-	BodyUnread                         // the connection broke or the deadline passed
+	BodyUnread                         // the connection broke
 )
 
 // BodyError says that the body could not be read as one JSON value.
@@ -63,7 +63,7 @@ func (e *BodyError) Error() string {
 	}
 }
 
-// Unwrap gives the cause, so that a deadline can be told from a broken body.
+// Unwrap gives the cause.
 func (e *BodyError) Unwrap() error { return e.Err }
 
 // InvalidError says that a request does not fit its contract. Problems come in

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"mime"
 	"net/http"
 	"net/mail"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +30,8 @@ type BodyRules struct {
 	AnyMediaType bool
 	// OtherIsEmpty takes a body of another media type for an empty one.
 	OtherIsEmpty bool
-	// EmptyIsObject takes an empty body for {}.
+	// EmptyIsObject takes a body of no bytes for {}; one of blanks is malformed
+	// then.
 	EmptyIsObject bool
 	// NullIsObject takes null for {}.
 	NullIsObject bool
@@ -99,7 +102,7 @@ var (
 // validate holds the request against the operation and puts what it validated
 // where the generated code binds from.
 func (a *api) validate(ctx context.Context, c echo.Context, op *operation) error {
-	var problems []Problem
+	problems := settleQuery(c.Request(), op)
 	for _, p := range op.parameters {
 		problems = append(problems, p.check(ctx, c)...)
 	}
@@ -115,6 +118,21 @@ func (a *api) validate(ctx context.Context, c echo.Context, op *operation) error
 	}
 	if len(problems) > 0 {
 		return &InvalidError{Problems: problems}
+	}
+	return nil
+}
+
+// settleQuery has a query read as the vendors' frameworks read it: a semicolon
+// belongs to a value. net/url takes it for an error, and leaves out without a
+// word whatever it takes for one: a filter would vanish, and everything be
+// found.
+func settleQuery(r *http.Request, op *operation) []Problem {
+	if r.URL.RawQuery == "" || !op.hasQuery {
+		return nil
+	}
+	r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, ";", "%3B")
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return []Problem{{In: openapi3.ParameterInQuery, Keyword: "format", Got: "string"}}
 	}
 	return nil
 }
@@ -195,10 +213,10 @@ func (a *api) readBody(r *http.Request, op *operation) (any, error) {
 		}
 		raw = nil
 	}
-	if len(bytes.Trim(raw, " \t\r\n")) == 0 { // what JSON takes for space
-		if a.Body.EmptyIsObject || !op.body.Required {
-			return map[string]any{}, nil
-		}
+	if len(raw) == 0 && (a.Body.EmptyIsObject || !op.body.Required) {
+		return map[string]any{}, nil
+	}
+	if len(bytes.Trim(raw, " \t\r\n")) == 0 && !a.Body.EmptyIsObject { // what JSON takes for space
 		return nil, &BodyError{Fault: BodyEmpty}
 	}
 	if !utf8.Valid(raw) {
@@ -218,25 +236,29 @@ func (a *api) readBody(r *http.Request, op *operation) (any, error) {
 	if value == nil && a.Body.NullIsObject {
 		value = map[string]any{}
 	}
-	return a.settle(value), nil
+	return a.settle(value, op.schema), nil
 }
 
 // settle makes one value of what a vendor's parser takes for the same: 1e2 and
 // 100.0 are the integer 100, which the generated types would not take as
-// written; and null may be as good as absent.
-func (a *api) settle(value any) any {
+// written; and null may be as good as absent. That is so for members that a
+// schema names, or that none knows: in a map from names to values a null is no
+// absence, and the validator refuses it.
+func (a *api) settle(value any, schema *openapi3.Schema) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, member := range v {
-			if member == nil && a.Body.NullIsAbsent {
+			of, named := step(schema, name)
+			if member == nil && a.Body.NullIsAbsent && (named || of == nil) {
 				delete(v, name)
 				continue
 			}
-			v[name] = a.settle(member)
+			v[name] = a.settle(member, of)
 		}
 	case []any:
+		items, _ := step(schema, "0")
 		for i, item := range v {
-			v[i] = a.settle(item)
+			v[i] = a.settle(item, items)
 		}
 	case json.Number:
 		if strings.ContainsAny(string(v), ".eE") {
@@ -255,6 +277,8 @@ func (a *api) rawBody(r *http.Request) ([]byte, error) {
 	limit := a.options.BodyLimit
 	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's, which is the server's for a whole request
+		return nil, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	case err != nil:
 		return nil, &BodyError{Fault: BodyUnread, Err: err}
 	case int64(len(raw)) > limit:
@@ -301,24 +325,31 @@ func bodyProblems(schema *openapi3.Schema, value any) []Problem {
 // place of each step: a member's x-order, an item's index.
 func follow(schema *openapi3.Schema, path []string) (*openapi3.Schema, []int) {
 	order := make([]int, 0, len(path))
-	for _, step := range path {
-		switch {
-		case schema == nil:
-		case schema.Properties[step] != nil:
-			schema = schema.Properties[step].Value
+	for _, name := range path {
+		var named bool
+		if schema, named = step(schema, name); named {
 			order = append(order, xOrder(schema))
 			continue
-		case schema.Items != nil:
-			schema = schema.Items.Value
-		case schema.AdditionalProperties.Schema != nil:
-			schema = schema.AdditionalProperties.Schema.Value
-		default:
-			schema = nil
 		}
-		index, _ := strconv.Atoi(step)
+		index, _ := strconv.Atoi(name)
 		order = append(order, index)
 	}
 	return schema, order
+}
+
+// step gives the schema of a member or an item of what schema describes; nil:
+// it says nothing of it. named: it is a member that the schema names.
+func step(schema *openapi3.Schema, name string) (_ *openapi3.Schema, named bool) {
+	switch {
+	case schema == nil:
+	case schema.Properties[name] != nil:
+		return schema.Properties[name].Value, true
+	case schema.Items != nil:
+		return schema.Items.Value, false
+	case schema.AdditionalProperties.Schema != nil:
+		return schema.AdditionalProperties.Schema.Value, false
+	}
+	return nil, false
 }
 
 func xOrder(schema *openapi3.Schema) int {

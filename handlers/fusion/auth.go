@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"usher/handlers/edge"
 	"usher/storage"
 	"usher/storage/password"
@@ -94,9 +96,9 @@ func (s *server) callerOf(login storage.Login) (*caller, error) {
 	return c, nil
 }
 
-// nobody stands for the id of any user: no list of ids can mean it, since ids
-// are UUIDs, so only a pattern fits.
-const nobody = "-"
+// nobody stands for the id of any user. It is made anew by each process, so
+// that no list of ids can hold it: only a pattern fits.
+var nobody = uuid.NewString()
 
 // isAdmin says whether the caller may change any user's password, which is
 // what makes an administrator in the vendor's words about PATCH [ours].

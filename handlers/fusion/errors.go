@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 
@@ -95,7 +94,7 @@ func fail(call *edge.Call, err error) edge.Answer {
 	e := classify(err)
 	answer := edge.Answer{Status: e.status, Code: e.code, Header: e.header, Value: gen.Error{Code: e.code, Message: e.message}}
 	if e.status == http.StatusUnauthorized && challenged(call.Request) {
-		answer.Header = http.Header{"Www-Authenticate": {`Basic realm="Fusion"`}}
+		answer.Header = http.Header{"WWW-Authenticate": {`Basic realm="Fusion"`}}
 	}
 	return answer
 }
@@ -120,7 +119,7 @@ func classify(err error) *apiError {
 		return own
 	// Nobody hears the answer to a request that was canceled; it is no fault
 	// of the server's, either.
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return errTimeout
 	case errors.As(err, &route):
 		return unrouted(route)
@@ -201,6 +200,8 @@ func why(p edge.Problem) string {
 		return "must be a bcrypt hash with a cost of 4 to 15" // passwordHash, the one other
 	case "enum":
 		return "must be one of " + listed(p.Schema.Enum)
+	case "format": // only the query as a whole has one
+		return "must be well-formed"
 	case "uniqueItems":
 		return "must not repeat a value"
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"testing"
 
 	"usher/handlers/edge"
@@ -26,7 +25,6 @@ func TestFail(t *testing.T) {
 		{new(edge.PanicError), 500, `{"code":"internal","message":"Internal error"}`},
 		{&storage.Error{Kind: storage.Invalid, Field: "hash"}, 500, `{"code":"internal","message":"Internal error"}`},
 		{fmt.Errorf("read: %w", context.Canceled), 503, `{"code":"timeout","message":"The request took too long"}`},
-		{&edge.BodyError{Fault: edge.BodyUnread, Err: os.ErrDeadlineExceeded}, 503, `{"code":"timeout","message":"The request took too long"}`},
 		{&edge.BodyError{Fault: edge.BodyUnread, Err: errors.New("reset")}, 400, `{"code":"validation-failed","message":"body: must be sent whole"}`},
 		{&edge.BodyError{Fault: edge.BodyEncoding}, 400, `{"code":"validation-failed","message":"body: must be UTF-8"}`},
 		// A value that fits the contract, but not the generated type.

@@ -44,7 +44,7 @@ const ownID = "#ID"
 func compile(w gen.GlobPermissionPublicView) permission {
 	p := permission{path: "/"}
 	if w.Path != nil {
-		p.path = *w.Path
+		p.path += strings.TrimPrefix(*w.Path, "/") // users is /users
 	}
 	if w.Methods != nil {
 		p.methods = *w.Methods
@@ -111,7 +111,12 @@ func (s segment) fits(text, self string) bool {
 	case single:
 		return text != ""
 	case choice:
-		return slices.ContainsFunc(s.values, func(v string) bool { return v == text || v == ownID && text == self })
+		return slices.ContainsFunc(s.values, func(v string) bool {
+			if v == ownID {
+				return text == self
+			}
+			return v == text
+		})
 	default: // many, which permission.fits deals with
 		return false
 	}

@@ -52,7 +52,7 @@ func TestPermissionAllows(t *testing.T) {
 		{"PATCH:/users/{id}:id=#ID", "GET", "/users/s1", false},
 		{"PATCH:/users/{id}:id=#ID", "PATCH", "/users", false},
 		{"PATCH:/users/{id}:id=#ID", "PATCH", "/users/s1/roles", false},
-		{"PATCH:/users/{id}:id=#ID", "PATCH", "/users/#ID", true}, // no id is written so
+		{"PATCH:/users/{id}:id=#ID", "PATCH", "/users/#ID", false},
 		{"GET:/users/{id}:id=#ID,s2", "GET", "/users/s2", true},
 		{"GET:/users/{id}:id=#ID,s2", "GET", "/users/s3", false},
 		{"GET:/users/{id}:id=", "GET", "/users/s1", false}, // a list, of nothing
@@ -251,7 +251,7 @@ func tryAll(template, path []string, value, self string) bool {
 	var here bool
 	switch s := template[0]; {
 	case s == "{id}":
-		here = path[0] == value || value == "#ID" && path[0] == self
+		here = value != "#ID" && path[0] == value || value == "#ID" && path[0] == self
 	case s == "*", strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}"):
 		here = path[0] != ""
 	default:

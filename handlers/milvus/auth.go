@@ -52,7 +52,7 @@ func (s *server) identify(ctx context.Context, call *edge.Call) (caller, error) 
 	}
 	name, secret, basic := credentials(call.Request)
 	if basic {
-		call.Header().Set("WWW-Authenticate", `Basic realm="restricted", charset="UTF-8"`) // on a 200 as well
+		call.Header()["WWW-Authenticate"] = []string{`Basic realm="restricted", charset="UTF-8"`} // on a 200 as well
 	}
 	if name == "" || secret == "" {
 		return caller{}, unauthenticated.because()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 
@@ -97,7 +96,7 @@ func (s *server) explain(operation string, err error) *failure {
 	switch {
 	case errors.As(err, &own):
 		return own
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), // of the connection
+	case errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, context.Canceled): // the caller has gone and will not read it
 		return timedOut.because()
 	case errors.As(err, &body):

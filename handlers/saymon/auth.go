@@ -2,6 +2,7 @@ package saymon
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -61,7 +62,7 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 		if strings.EqualFold(scheme, "Basic") {
 			return nil, errWrongCredentials
 		}
-		return nil, errNotLoggedIn
+		return nil, notLoggedIn(call.Request)
 	}
 	credentials := storage.Credentials{Name: name, Password: password.Plain(secret), Target: call.Param("id")}
 	if strings.Contains(name, "@") {
@@ -80,6 +81,18 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	call.Principal = login.User.Name
 	by.ID, by.Name = login.User.ID, login.User.Name
 	return context.WithValue(ctx, callerKey{}, caller{by, login.User, d.Permissions, login.Target}), nil
+}
+
+// notLoggedIn refuses a request without Basic. No operation hands out sessions
+// or API tokens yet, so whichever is sent is none of ours.
+func notLoggedIn(r *http.Request) error {
+	if _, err := r.Cookie("sid"); err == nil {
+		return errSessionExpired
+	}
+	if r.URL.Query().Has("api-token") {
+		return errInvalidToken
+	}
+	return errNotLoggedIn
 }
 
 // active says whether a user is neither blocked nor past activeTo nor still to

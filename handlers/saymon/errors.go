@@ -35,10 +35,12 @@ var statuses = map[string]int{
 	"ServiceUnavailable":    http.StatusServiceUnavailable,
 }
 
-// The refusals that say nothing of the request. The vendor prints the two of
+// The refusals that say nothing of the request. The vendor prints those of
 // 401, JSON in a string as they are.
 var (
 	errNotLoggedIn      = &refusal{"Unauthorized", `{"errorCode":3,"message":"Not logged in."}`}
+	errSessionExpired   = &refusal{"Unauthorized", `{"errorCode":3,"message":"Session expired."}`}
+	errInvalidToken     = &refusal{"Unauthorized", `{"errorCode":3,"message":"Invalid API token."}`}
 	errWrongCredentials = &refusal{"InvalidCredentials", `{"errorCode":3,"message":"Invalid login or password."}`}
 	errInternal         = &refusal{"Internal", "caused by Error: internal"}
 	errBusy             = &refusal{"ServiceUnavailable", "Too many password operations, try again"}
@@ -189,7 +191,7 @@ func explainStored(call *edge.Call, e *storage.Error) *refusal {
 			what = "Password policy"
 		}
 		return &refusal{"NotFound", fmt.Sprintf("%s with id %s not found", what, call.Param("id"))}
-	case storage.WrongPassword, storage.Denied:
+	case storage.WrongPassword:
 		return errWrongCredentials
 	case storage.WeakPassword:
 		return &refusal{"Internal", "caused by Error: Password does not match policy: " + explainViolation(e.Violations[0])}

@@ -13,10 +13,7 @@ import (
 // another's may leave it out.
 func (s *server) ChangeUserPassword(ctx context.Context, r gen.ChangeUserPasswordRequestObject) (gen.ChangeUserPasswordResponseObject, error) {
 	who := callerOf(ctx)
-	var current password.Plain
-	if r.Body.CurrentPassword != nil {
-		current = *r.Body.CurrentPassword
-	}
+	current, _ := r.Body.CurrentPassword.Get() // null and absent are empty
 	if r.ID != who.ID {
 		if err := who.require(manageUsers); err != nil {
 			return nil, err
@@ -38,7 +35,7 @@ func (s *server) setPassword(ctx context.Context, by caller, id string, current,
 		return err
 	}
 	if current == "" {
-		_, err = s.directory.UpdateUser(ctx, by.Actor, storage.UserEdit{ID: id, Password: wanted, Policy: policy})
+		_, err = s.directory.SetPassword(ctx, by.Actor, id, wanted, policy)
 	} else {
 		_, err = s.directory.ChangePassword(ctx, by.Actor, storage.PasswordChange{ID: id, Old: current, New: wanted, Policy: policy})
 	}
