@@ -4,10 +4,12 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -38,9 +40,8 @@ func TestKilledInTheMiddleOfPasswordChanges(t *testing.T) {
 		a.id = user.ID
 		accounts[i] = a
 	}
-	acknowledged := 0
+	var acknowledged atomic.Int64
 	for round := range rounds {
-		var mu sync.Mutex
 		var running sync.WaitGroup
 		for _, a := range accounts {
 			running.Go(func() {
@@ -50,14 +51,15 @@ func TestKilledInTheMiddleOfPasswordChanges(t *testing.T) {
 						return
 					}
 					a.password, a.asked = a.asked, ""
-					mu.Lock()
-					acknowledged++
-					mu.Unlock()
+					acknowledged.Add(1)
 				}
 			})
 		}
-		// Long enough for some changes of each client, never the same moment.
-		time.Sleep(time.Duration(250+37*round) * time.Millisecond)
+		// Some changes have to go well; then the moment is chance.
+		for acknowledged.Load() < int64((round+1)*2*clients) {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(rand.N(50 * time.Millisecond))
 		p.kill()
 		running.Wait()
 		intact(t, filepath.Join(dir, "usher.db"))
@@ -72,10 +74,7 @@ func TestKilledInTheMiddleOfPasswordChanges(t *testing.T) {
 			}
 		}
 	}
-	if acknowledged < rounds*clients {
-		t.Errorf("only %d changes were acknowledged: this proves little", acknowledged)
-	}
-	t.Logf("%d changes acknowledged, %d kills", acknowledged, rounds)
+	t.Logf("%d changes acknowledged, %d kills", acknowledged.Load(), rounds)
 }
 
 // change asks for the new password, and says whether that was acknowledged.
