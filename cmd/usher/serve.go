@@ -172,6 +172,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if address := listener.Addr().String(); isTerminal(stdout) {
 		_, _ = io.WriteString(stdout, banner(s, address, handler.Summaries))
 	} else {
+		if !s.milvusAuth {
+			logger.Warn("Milvus asks nobody who they are", "flag", "--milvus-auth=false")
+		}
 		logger.Info("listening", "address", address, "demo", s.demo)
 	}
 

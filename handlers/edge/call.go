@@ -19,6 +19,7 @@ type Call struct {
 	Code      string // the vendor's error code, for the log line; set by the answer
 
 	echo   echo.Context
+	writer http.ResponseWriter // the connection's
 	header http.Header
 }
 

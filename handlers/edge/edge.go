@@ -161,8 +161,9 @@ func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.Middleware
 	r.api.registered[op] = true
 	known := r.api.around(op, h)
 	serve := func(c echo.Context) error {
-		// echo gives a parameter at a path's end all that is left of the path.
-		if slices.ContainsFunc(c.ParamValues(), func(v string) bool { return strings.Contains(v, "/") }) {
+		// echo gives a parameter at a path's end all that is left of the path,
+		// and one in its middle nothing, if that is what stands there.
+		if slices.ContainsFunc(c.ParamValues(), func(v string) bool { return v == "" || strings.Contains(v, "/") }) {
 			return r.unknown(c)
 		}
 		return known(c)
@@ -218,23 +219,22 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		call := &Call{
 			API: a.Name, Operation: id, Request: r,
-			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c,
+			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c, writer: c.Response().Writer,
 		}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, call), a.options.Timeout)
 		defer cancel()
 
-		real := c.Response().Writer
 		rec := recorders.Get().(*recorder)
 		rec.reset()
 		defer recorders.Put(rec)
 		c.Response().Writer = rec
 		err := a.pass(ctx, c, call, op, next)
-		c.Response().Writer = real
+		c.Response().Writer = call.writer
 		if err != nil {
 			a.fail(ctx, call, rec, err)
 		}
 
-		header := real.Header()
+		header := call.writer.Header()
 		for name, values := range a.Header {
 			header[name] = values
 		}
@@ -242,7 +242,7 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 		for name, values := range call.header {
 			header[name] = values
 		}
-		sent := rec.send(real, call.Request.Method, a.JSON)
+		sent := rec.send(call.writer, call.Request.Method, a.JSON)
 		elapsed := time.Since(start)
 		observed(rec.status, elapsed)
 		a.log(call, rec, elapsed, sent)
@@ -300,7 +300,8 @@ func (a *api) unknown(call *Call) error {
 func (a *api) fail(ctx context.Context, call *Call, rec *recorder, err error) {
 	answer := a.Fail(call, err)
 	call.Code = answer.Code
-	if answer.Status >= http.StatusInternalServerError && !answer.Refusal {
+	// A caller who has gone will not read the answer, and is no failure either.
+	if answer.Status >= http.StatusInternalServerError && !answer.Refusal && !errors.Is(err, context.Canceled) {
 		attrs := []slog.Attr{slog.String("api", a.Name), slog.String("operation", call.Operation), slog.String("request_id", call.ID), slog.String("error", err.Error())}
 		if p := (*PanicError)(nil); errors.As(err, &p) {
 			attrs = append(attrs, slog.String("stack", string(p.Stack)))

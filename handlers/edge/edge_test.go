@@ -32,6 +32,10 @@ paths:
     post: {operationId: start, responses: {"204": {description: done}}}
   /token:
     post: {operationId: token, responses: {"204": {description: done}}}
+  /things/{id}/parts:
+    parameters:
+      - {name: id, in: path, required: true, schema: {type: string}}
+    get: {operationId: getParts, responses: {"204": {description: done}}}
   /things/latest:
     get: {operationId: getLatest, responses: {"200": {description: done}}}
   /things/{id}:
@@ -106,6 +110,7 @@ func serve(t *testing.T, change func(*server)) *server {
 			r.POST("/", done)
 			r.POST("/token", done)
 			r.GET("/things/latest", done)
+			r.GET("/things/:id/parts", done)
 			r.GET("/things/:id", func(c echo.Context) error { return c.JSON(200, c.Param("id")) })
 			r.PATCH("/things/:id", s.change)
 		},
@@ -351,6 +356,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/acme/things/latest", 204, ""},
 		{"DELETE", "/acme/things/latest", 405, "GET, PATCH"},
 		{"GET", "/acme/things/", 404, ""},
+		{"GET", "/acme/things//parts", 404, ""},
+		{"GET", "/acme/things/a/parts", 204, ""},
 		{"GET", "/acme/things/a/b", 404, ""},
 		{"GET", "/acme/nothing", 404, ""},
 		{"GET", "/acme//things/a", 404, ""},
@@ -397,6 +404,7 @@ func TestEmail(t *testing.T) {
 	for address, want := range map[string]bool{
 		"a@b.example": true, "a.b+c@d-e.example": true, "a@localhost": true,
 		"": false, "a": false, "a@": false, "@b": false, "a b@c.example": false, "A <a@b.example>": false, " a@b.example": false,
+		"a@b!c.example": false, "a@b/c.example": false, "a@b+.example": false, "a@bü.example": true, "a@[192.0.2.1]": true,
 		"a@-b.example": false, "a@b-.example": false, "a@b_c.example": false,
 		strings.Repeat("a", 64) + "@b.example": true, strings.Repeat("a", 65) + "@b.example": false,
 		"a@" + strings.Repeat("b", 64) + ".example": false, "a@" + strings.Repeat("b.", 130) + "example": false,
@@ -509,6 +517,15 @@ func TestQueryIsReadWhole(t *testing.T) {
 	s := serve(t, nil)
 	s.expect(s.do("GET", "/acme/things/a?page=1;2", ""), 400, `{"error":"the request does not fit the contract: query page: type"}`)
 	s.expect(s.do("GET", "/acme/things/a?page=%zz", ""), 400, `{"error":"the request does not fit the contract: query : format"}`)
+}
+
+func TestNumbersInQueries(t *testing.T) {
+	s := serve(t, nil)
+	for page, want := range map[string]int{"1": 200, "1.0": 200, "1e1": 200, "+2": 200, "%201": 200, "0": 400, "-0": 400, "1.5": 400, "0x1": 400, "NaN": 400, "Inf": 400, "1_0": 400} {
+		if w := s.do("GET", "/acme/things/a?page="+page, ""); w.Code != want {
+			t.Errorf("%s: %d %s", page, w.Code, w.Body)
+		}
+	}
 }
 
 func TestNullsInMaps(t *testing.T) {

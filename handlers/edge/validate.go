@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -72,8 +73,8 @@ var formats = openapi3.WithStringFormatValidators(map[string]openapi3.StringForm
 })
 
 // isEmail says whether s is an address of RFC 5322 that could get a message:
-// within the lengths of RFC 5321, at a domain of letters, digits and inner
-// hyphens.
+// within the lengths of RFC 5321, at an address in brackets or at a domain of
+// letters, digits and inner hyphens, those beyond ASCII included.
 func isEmail(s string) bool {
 	address, err := mail.ParseAddress(s)
 	if err != nil || address.Address != s || len(s) > 254 {
@@ -83,12 +84,20 @@ func isEmail(s string) bool {
 	if at > 64 {
 		return false
 	}
+	if s[at+1] == '[' {
+		return true
+	}
 	for label := range strings.SplitSeq(s[at+1:], ".") {
-		if len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.Contains(label, "_") {
+		if len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.ContainsFunc(label, notOfDomain) {
 			return false
 		}
 	}
 	return true
+}
+
+func notOfDomain(r rune) bool {
+	letter := 'a' <= r|0x20 && r|0x20 <= 'z'
+	return r < utf8.RuneSelf && r != '-' && !letter && (r < '0' || '9' < r)
 }
 
 // quick stops at the first problem and builds no message; thorough is asked
@@ -107,7 +116,7 @@ func (a *api) validate(ctx context.Context, c echo.Context, op *operation) error
 		problems = append(problems, p.check(ctx, c)...)
 	}
 	if op.schema != nil {
-		value, err := a.readBody(c.Request(), op)
+		value, err := a.readBody(ctx, c.Request(), op)
 		if err != nil {
 			return err
 		}
@@ -155,6 +164,9 @@ func (p parameter) check(ctx context.Context, c echo.Context) []Problem {
 			return []Problem{{In: p.spec.In, Path: []string{p.spec.Name}, Keyword: "type", Schema: p.spec.Schema.Value, Got: "array"}}
 		}
 		sent = in.QueryParams.Get(p.spec.Name)
+		if whole, ok := wholeNumber(strings.TrimSpace(sent)); ok && p.spec.Schema.Value.Type.Is("integer") {
+			in.QueryParams.Set(p.spec.Name, whole) // the binder reads the same values
+		}
 	}
 	in.Options = &openapi3filter.Options{
 		MultiError:              true,
@@ -202,8 +214,8 @@ func pathParam(c echo.Context, name string) string {
 }
 
 // readBody gives the body's JSON value.
-func (a *api) readBody(r *http.Request, op *operation) (any, error) {
-	raw, err := a.rawBody(r)
+func (a *api) readBody(ctx context.Context, r *http.Request, op *operation) (any, error) {
+	raw, err := a.rawBody(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -262,22 +274,45 @@ func (a *api) settle(value any, schema *openapi3.Schema) any {
 		}
 	case json.Number:
 		if strings.ContainsAny(string(v), ".eE") {
-			if f, err := v.Float64(); err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53 {
-				return json.Number(strconv.FormatFloat(f, 'f', -1, 64))
+			if whole, ok := wholeNumber(string(v)); ok {
+				return json.Number(whole)
 			}
 		}
 	}
 	return value
 }
 
-func (a *api) rawBody(r *http.Request) ([]byte, error) {
+// wholeNumber writes a number in its plainest form, if it is a whole one that
+// floating point holds exactly.
+func wholeNumber(s string) (string, bool) {
+	if strings.Trim(s, "+-.0123456789eE") != "" { // Go reads more than that as numbers
+		return "", false
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return "", false
+	}
+	return strconv.FormatFloat(f+0, 'f', -1, 64), true // + 0 makes 0 of -0
+}
+
+// rawBody reads the body within the request's time. What is left of it when
+// that fails, net/http drains before it answers: the connection's deadline has
+// to stay, then, or a body that never ends would keep the answer back.
+func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
 	limit := a.options.BodyLimit
+	connection := http.NewResponseController(CallFrom(ctx).writer)
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = connection.SetReadDeadline(deadline) // a recorder of a test has none
+	}
 	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err == nil && int64(len(raw)) <= limit {
+		_ = connection.SetReadDeadline(time.Time{})
+	}
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's, which is the server's for a whole request
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	case err != nil:
 		return nil, &BodyError{Fault: BodyUnread, Err: err}
