@@ -65,7 +65,7 @@ type Error struct {
 
 // ListUsersRequest There is nothing to choose.
 type ListUsersRequest struct {
-	// DBName Without effect on the list; a 403 names it instead of `default`.
+	// DBName Without effect on the list; a 403 names it instead of what the header `DB-Name` says.
 	DBName *string `json:"dbName,omitempty"`
 }
 
@@ -108,6 +108,9 @@ type UserRolesResult struct {
 	Message *string `json:"message,omitempty"`
 }
 
+// DBName defines model for DBName.
+type DBName = string
+
 // RequestTimeout defines model for RequestTimeout.
 type RequestTimeout = int64
 
@@ -119,32 +122,47 @@ type Unauthenticated = Error
 
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
-	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). Looked at before the body.
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
 // DescribeUserParams defines parameters for DescribeUser.
 type DescribeUserParams struct {
-	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). Looked at before the body.
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
 // DropUserParams defines parameters for DropUser.
 type DropUserParams struct {
-	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). Looked at before the body.
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). Looked at before the body.
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
 // UpdatePasswordParams defines parameters for UpdatePassword.
 type UpdatePasswordParams struct {
-	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). Looked at before the body.
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
@@ -567,6 +585,17 @@ func NewCreateUserRequestWithBody(server string, params *CreateUserParams, conte
 			req.Header.Set("Request-Timeout", headerParam0)
 		}
 
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -620,6 +649,17 @@ func NewDescribeUserRequestWithBody(server string, params *DescribeUserParams, c
 			}
 
 			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
 		}
 
 	}
@@ -677,6 +717,17 @@ func NewDropUserRequestWithBody(server string, params *DropUserParams, contentTy
 			req.Header.Set("Request-Timeout", headerParam0)
 		}
 
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -732,6 +783,17 @@ func NewListUsersRequestWithBody(server string, params *ListUsersParams, content
 			req.Header.Set("Request-Timeout", headerParam0)
 		}
 
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -785,6 +847,17 @@ func NewUpdatePasswordRequestWithBody(server string, params *UpdatePasswordParam
 			}
 
 			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
 		}
 
 	}
@@ -2924,6 +2997,21 @@ func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
 
 		params.RequestTimeout = &RequestTimeout
 	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateUser(ctx, params)
@@ -2952,6 +3040,21 @@ func (w *ServerInterfaceWrapper) DescribeUser(ctx echo.Context) error {
 		}
 
 		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2982,6 +3085,21 @@ func (w *ServerInterfaceWrapper) DropUser(ctx echo.Context) error {
 
 		params.RequestTimeout = &RequestTimeout
 	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DropUser(ctx, params)
@@ -3011,6 +3129,21 @@ func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
 
 		params.RequestTimeout = &RequestTimeout
 	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListUsers(ctx, params)
@@ -3039,6 +3172,21 @@ func (w *ServerInterfaceWrapper) UpdatePassword(ctx echo.Context) error {
 		}
 
 		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
 	}
 
 	// Invoke the callback with all the unmarshaled arguments

@@ -61,7 +61,8 @@ func rowOf(err error) *vendorError {
 	switch {
 	case errors.As(err, &own):
 		return own
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, context.Canceled): // the caller has gone and will not read it
 		return errUnavailable
 	case errors.As(err, &route):
 		return errRouteNotFound

@@ -27,6 +27,7 @@ func TestFail(t *testing.T) {
 		"store":                  {&storage.Error{Kind: storage.Conflict}, 500, internal},
 		"busy":                   {&storage.Error{Kind: storage.Busy}, 503, internal},
 		"deadline":               {fmt.Errorf("read: %w", context.DeadlineExceeded), 503, internal},
+		"caller gone":            {fmt.Errorf("read: %w", context.Canceled), 503, internal},
 		"deadline in the body":   {&edge.BodyError{Fault: edge.BodyUnread, Err: context.DeadlineExceeded}, 503, internal},
 		"broken connection":      {&edge.BodyError{Fault: edge.BodyUnread, Err: errors.New("reset")}, 400, unfitting},
 		"not UTF-8":              {&edge.BodyError{Fault: edge.BodyEncoding}, 400, unfitting},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -15,10 +16,12 @@ import (
 	"usher/storage/password"
 )
 
-// The vendor's page of the password change, as printed, in the demo world; and
-// the id in upper case, which a script cannot write without knowing it.
-func TestDemoWorld(t *testing.T) {
-	store, err := storage.Open(t.Context(), storage.Options{Path: filepath.Join(t.TempDir(), "usher.db")})
+// demo serves the demo world, in which it is always the same time.
+func demo(t *testing.T, now time.Time) (send func(method, path, token, body string) (int, string)) {
+	t.Helper()
+	store, err := storage.Open(t.Context(), storage.Options{
+		Path: filepath.Join(t.TempDir(), "usher.db"), Now: func() time.Time { return now },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +37,7 @@ func TestDemoWorld(t *testing.T) {
 	if err := edge.Mount(e, edge.Options{}, api); err != nil {
 		t.Fatal(err)
 	}
-	send := func(method, path, token, body string) (int, string) {
+	return func(method, path, token, body string) (int, string) {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -42,6 +45,12 @@ func TestDemoWorld(t *testing.T) {
 		e.ServeHTTP(w, r)
 		return w.Code, w.Body.String()
 	}
+}
+
+// The vendor's page of the password change, as printed, in the demo world; and
+// the id in upper case, which a script cannot write without knowing it.
+func TestDemoWorld(t *testing.T) {
+	send := demo(t, time.Now())
 
 	tokens := map[string]string{}
 	for _, account := range DemoAccounts() {

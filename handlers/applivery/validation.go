@@ -114,20 +114,21 @@ func base(s *openapi3.Schema) rule {
 // number is what Joi takes for a number in a query.
 var number = regexp.MustCompile(`^\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*$`)
 
+// maxSafe is JavaScript's Number.MAX_SAFE_INTEGER: beyond it a double skips
+// whole numbers, and Joi says nothing else of them.
+const maxSafe = 1<<53 - 1
+
 // numberRules is rules for a parameter that is a whole number.
 func numberRules(p edge.Problem) []rule {
 	if !number.MatchString(p.Value) { // a repeated parameter, too: it has no Value
 		return []rule{{"number.base", "must be a number"}}
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(p.Value), 64)
-	whole := n == math.Trunc(n)
-	if err != nil || p.Keyword == "type" && whole {
-		// Joi: beyond what a double holds. Here also a whole number that is
-		// written in a way that only JavaScript reads, 1e1.
+	if err != nil || math.Abs(n) > maxSafe {
 		return []rule{{"number.unsafe", "must be a safe number"}}
 	}
 	var broken []rule
-	if !whole {
+	if n != math.Trunc(n) {
 		broken = append(broken, rule{"number.integer", "must be an integer"})
 	}
 	if least := *p.Schema.Min; n < least {

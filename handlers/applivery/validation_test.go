@@ -9,15 +9,18 @@ import (
 	"usher/handlers/edge"
 )
 
-// Where a number of a query breaks more than one rule, and where the contract
-// cannot read what JavaScript can.
+// Where a number of a query breaks more than one rule, and where Joi takes it
+// for none or for an unsafe one.
 func TestNumberRules(t *testing.T) {
 	page := openapi3.NewIntegerSchema().WithMin(1).WithMax(10000000)
 	for value, want := range map[string][]rule{
 		"1.5":                  {{"number.integer", "must be an integer"}},
 		"-0.5":                 {{"number.integer", "must be an integer"}, {"number.min", "must be larger than or equal to 1"}},
 		"10000000.5":           {{"number.integer", "must be an integer"}, {"number.max", "must be less than or equal to 10000000"}},
-		"1e1":                  {{"number.unsafe", "must be a safe number"}},
+		"1e15":                 {{"number.max", "must be less than or equal to 10000000"}},
+		"9007199254740991":     {{"number.max", "must be less than or equal to 10000000"}},
+		"9007199254740992":     {{"number.unsafe", "must be a safe number"}},
+		"-9007199254740992":    {{"number.unsafe", "must be a safe number"}},
 		"99999999999999999999": {{"number.unsafe", "must be a safe number"}},
 		"1e400":                {{"number.unsafe", "must be a safe number"}},
 		"":                     {{"number.base", "must be a number"}},

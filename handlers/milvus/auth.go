@@ -1,6 +1,7 @@
 package milvus
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"net/http"
@@ -20,6 +21,8 @@ type caller struct {
 	// free: nothing is denied to him, since he is root or of the role admin, or
 	// authentication is off, or the body of his request authenticates him.
 	free bool
+	// database is what a denial names, although users belong to none.
+	database string
 }
 
 type callerKey struct{}
@@ -44,7 +47,10 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 // one included; without one, update_password is left to the old password in its
 // body, since the reference's own example sends no header.
 func (s *server) identify(ctx context.Context, call *edge.Call) (caller, error) {
-	who := caller{Actor: storage.Actor{Source: call.Source, Request: call.ID}}
+	who := caller{
+		Actor:    storage.Actor{Source: call.Source, Request: call.ID},
+		database: cmp.Or(take(call.Request.Header, "DB-Name"), defaultDatabase),
+	}
 	_, given := call.Request.Header["Authorization"]
 	if s.open || !given && call.Operation == "updatePassword" {
 		who.free = true
@@ -92,13 +98,12 @@ const (
 
 const defaultDatabase = "default"
 
-// needs denies what takes a privilege in a database, where no role but admin
-// has one.
-func (c caller) needs(privilege, database string) error {
+// needs denies what takes a privilege, which no role but admin has.
+func (c caller) needs(privilege string) error {
 	if c.free {
 		return nil
 	}
-	return denied.because(privilege, c.Name, database)
+	return denied.because(privilege, c.Name, c.database)
 }
 
 // needsFor is needs for what everyone may do to himself. Milvus compares the
@@ -107,17 +112,14 @@ func (c caller) needsFor(user, privilege string) error {
 	if c.Name == user {
 		return nil
 	}
-	return c.needs(privilege, defaultDatabase)
+	return c.needs(privilege)
 }
 
 // limitTime gives a request the time that its Request-Timeout grants: whole
 // seconds, where 0 and less are over at once. It can only shorten what the edge
-// grants, which is Milvus' own 30 s. The header is taken away: the generated
-// binder has errors of its own for an empty or repeated one, and Milvus looks
-// at the first only.
+// grants, which is Milvus' own 30 s.
 func limitTime(ctx context.Context, header http.Header) (context.Context, error) {
-	given := header.Get("Request-Timeout")
-	header.Del("Request-Timeout")
+	given := take(header, "Request-Timeout")
 	if given == "" {
 		return ctx, nil
 	}
@@ -132,4 +134,13 @@ func limitTime(ctx context.Context, header http.Header) (context.Context, error)
 	limited, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
 	context.AfterFunc(ctx, cancel) // the edge ends ctx with the request
 	return limited, nil
+}
+
+// take takes a header away and gives its first value, the only one that Milvus
+// looks at. The generated binder has errors of its own for an empty or repeated
+// one.
+func take(header http.Header, name string) string {
+	first := header.Get(name)
+	header.Del(name)
+	return first
 }

@@ -1,6 +1,7 @@
 package milvus
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -14,9 +15,10 @@ import (
 	"usher/storage/password"
 )
 
-// TestDemo logs in with the demo accounts. Members of admin may do everything,
-// which no script can show while there is no operation that grants a role.
-func TestDemo(t *testing.T) {
+// serve serves a directory that starts with seed. What it returns sends a body
+// to one of the operations, and gives back the answer's.
+func serve(t *testing.T, seed storage.Seed) func(credentials, operation, body string) string {
+	t.Helper()
 	store, err := storage.Open(t.Context(), storage.Options{
 		Path: filepath.Join(t.TempDir(), "usher.db"), Hash: password.Params{Memory: 8, Time: 1, Threads: 1},
 	})
@@ -24,7 +26,7 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	if _, err := store.Directory(Name).Seed(t.Context(), storage.Actor{}, Demo()); err != nil {
+	if _, err := store.Directory(Name).Seed(t.Context(), storage.Actor{}, seed); err != nil {
 		t.Fatal(err)
 	}
 	api, err := Options{}.API(store)
@@ -35,9 +37,22 @@ func TestDemo(t *testing.T) {
 	if err := edge.Mount(e, edge.Options{}, api); err != nil {
 		t.Fatal(err)
 	}
+	return func(credentials, operation, body string) string {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v2/vectordb/users/"+operation, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+credentials)
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		return w.Body.String()
+	}
+}
+
+// TestDemo logs in with the demo accounts. Members of admin may do everything,
+// which no script can show while there is no operation that grants a role.
+func TestDemo(t *testing.T) {
+	send := serve(t, Demo())
 	for _, account := range DemoAccounts() {
 		credentials := strings.Replace(account, " / ", ":", 1)
-		for _, step := range []struct{ path, body, want string }{
+		for _, step := range []struct{ operation, body, want string }{
 			{"list", `{}`, `{"code":0,"data":["milvusAdmin","root"]}`},
 			{"describe", `{"userName":"milvusAdmin"}`, `{"code":0,"data":["admin"],"description":""}`},
 			{"describe", `{"userName":"root"}`, `{"code":0,"data":[],"description":""}`},
@@ -45,13 +60,45 @@ func TestDemo(t *testing.T) {
 			{"update_password", `{"userName":"foo","password":"First-Passw0rd","newPassword":"Second-Passw0rd"}`, `{"code":0,"data":{}}`},
 			{"drop", `{"userName":"foo"}`, `{"code":0,"data":{}}`},
 		} {
-			r := httptest.NewRequest(http.MethodPost, "/v2/vectordb/users/"+step.path, strings.NewReader(step.body))
-			r.Header.Set("Authorization", "Bearer "+credentials)
-			w := httptest.NewRecorder()
-			e.ServeHTTP(w, r)
-			if got := w.Body.String(); got != step.want {
-				t.Errorf("%s: %s %s: got %s, want %s", account, step.path, step.body, got, step.want)
+			if got := send(credentials, step.operation, step.body); got != step.want {
+				t.Errorf("%s: %s %s: got %s, want %s", account, step.operation, step.body, got, step.want)
 			}
+		}
+	}
+}
+
+// TestRolesAreSorted: in whatever order they were granted, for which there is
+// no operation yet.
+func TestRolesAreSorted(t *testing.T) {
+	seed := Demo()
+	seed.Users[1].Roles = []string{"readers", publicRole, adminRole}
+	const want = `{"code":0,"data":["admin","public","readers"],"description":""}`
+	if got := serve(t, seed)("root:Milvus", "describe", `{"userName":"milvusAdmin"}`); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestLimitIsAHundred, root among them. A script would have to hash a password
+// for each.
+func TestLimitIsAHundred(t *testing.T) {
+	seed := Demo()
+	for i := len(seed.Users); i < 99; i++ {
+		name := fmt.Sprintf("u%d", i)
+		seed.Users = append(seed.Users, storage.NewUser{ID: name, Name: name, Hash: seed.Users[0].Hash})
+	}
+	send := serve(t, seed)
+	const (
+		done = `{"code":0,"data":{}}`
+		full = `{"code":9,"message":"failed to check if add credential: quota exceeded[reason=unable to add user because the number of users has reached the limit]"}`
+	)
+	for _, step := range []struct{ operation, body, want string }{
+		{"create", `{"userName":"hundredth","password":"First-Passw0rd"}`, done},
+		{"create", `{"userName":"next","password":"First-Passw0rd"}`, full},
+		{"drop", `{"userName":"hundredth"}`, done},
+		{"create", `{"userName":"next","password":"First-Passw0rd"}`, done},
+	} {
+		if got := send("root:Milvus", step.operation, step.body); got != step.want {
+			t.Errorf("%s %s: got %s, want %s", step.operation, step.body, got, step.want)
 		}
 	}
 }
