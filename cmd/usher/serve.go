@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/handlers"
+	"usher/handlers/edge"
 	"usher/handlers/milvus"
 	"usher/storage"
 	"usher/storage/password"
@@ -113,7 +114,7 @@ func onlyLoopback(address string) error {
 // full queue of hashes, which the edge ends after 30 s.
 const (
 	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 30 * time.Second
+	readTimeout       = edge.DefaultTimeout
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -18,9 +19,10 @@ type Call struct {
 	Principal string // who calls, for the log line; set by API.Authenticate
 	Code      string // the vendor's error code, for the log line; set by the answer
 
-	echo   echo.Context
-	writer http.ResponseWriter // the connection's
-	header http.Header
+	echo     echo.Context
+	writer   http.ResponseWriter // the connection's
+	deadline time.Time           // the edge's own
+	header   http.Header
 }
 
 // Param gives a path parameter, unescaped; empty if the path has none of that name.

@@ -72,7 +72,7 @@ type Options struct {
 	Logger    *slog.Logger          // nil: none
 	Metrics   prometheus.Registerer // nil: none
 	BodyLimit int64                 // bytes; 0: DefaultBodyLimit
-	Timeout   time.Duration         // for a whole request; 0: DefaultTimeout
+	Timeout   time.Duration         // for a whole request; 0: DefaultTimeout. The server's ReadTimeout should be the same
 }
 
 // A body of these APIs is some hundred bytes; the vendors' own limits are
@@ -219,9 +219,9 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		call := &Call{
 			API: a.Name, Operation: id, Request: r,
-			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c, writer: c.Response().Writer,
+			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c, writer: c.Response().Writer, deadline: start.Add(a.options.Timeout),
 		}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, call), a.options.Timeout)
+		ctx, cancel := context.WithDeadline(context.WithValue(r.Context(), callKey{}, call), call.deadline)
 		defer cancel()
 
 		rec := recorders.Get().(*recorder)

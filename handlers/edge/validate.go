@@ -228,7 +228,7 @@ func (a *api) readBody(ctx context.Context, r *http.Request, op *operation) (any
 	if len(raw) == 0 && (a.Body.EmptyIsObject || !op.body.Required) {
 		return map[string]any{}, nil
 	}
-	if len(bytes.Trim(raw, " \t\r\n")) == 0 && !a.Body.EmptyIsObject { // what JSON takes for space
+	if blank(raw) && !a.Body.EmptyIsObject {
 		return nil, &BodyError{Fault: BodyEmpty}
 	}
 	if !utf8.Valid(raw) {
@@ -240,10 +240,8 @@ func (a *api) readBody(ctx context.Context, r *http.Request, op *operation) (any
 	if err := decoder.Decode(&value); err != nil {
 		return nil, &BodyError{Fault: BodyMalformed, Raw: raw, Err: err}
 	}
-	if !a.Body.TrailingIgnored {
-		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-			return nil, &BodyError{Fault: BodyMalformed, Raw: raw, Err: errors.New("data after the JSON value")}
-		}
+	if !a.Body.TrailingIgnored && !blank(raw[decoder.InputOffset():]) {
+		return nil, &BodyError{Fault: BodyMalformed, Raw: raw, Err: errors.New("data after the JSON value")}
 	}
 	if value == nil && a.Body.NullIsObject {
 		value = map[string]any{}
@@ -295,21 +293,28 @@ func wholeNumber(s string) (string, bool) {
 	return strconv.FormatFloat(f+0, 'f', -1, 64), true // + 0 makes 0 of -0
 }
 
-// rawBody reads the body within the request's time. What is left of it when
-// that fails, net/http drains before it answers: the connection's deadline has
-// to stay, then, or a body that never ends would keep the answer back.
+// blank says whether there is nothing but what JSON takes for space.
+func blank(b []byte) bool { return len(bytes.TrimLeft(b, " \t\r\n")) == 0 }
+
+// rawBody reads the body within the time that the API leaves to the request; as
+// long as that is the edge's own, the server's ReadTimeout bounds it, and the
+// connection is left alone. What is left of a body when reading fails, net/http
+// drains before it answers: the connection's deadline has to stay, then, or a
+// body that never ends would keep the answer back.
 func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
 	limit := a.options.BodyLimit
-	connection := http.NewResponseController(CallFrom(ctx).writer)
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = connection.SetReadDeadline(deadline) // a recorder of a test has none
+	call := CallFrom(ctx)
+	deadline, _ := ctx.Deadline()
+	shortened := deadline.Before(call.deadline)
+	if shortened {
+		_ = http.NewResponseController(call.writer).SetReadDeadline(deadline) // a recorder of a test has none
 	}
 	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	if err == nil && int64(len(raw)) <= limit {
-		_ = connection.SetReadDeadline(time.Time{})
+	if shortened && err == nil && int64(len(raw)) <= limit {
+		_ = http.NewResponseController(call.writer).SetReadDeadline(time.Time{})
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
