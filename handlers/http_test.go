@@ -23,8 +23,8 @@ import (
 type dialect struct {
 	requestID string
 	// create and change ask for a user and for a new password, as that user.
-	create func(w *world, t *testing.T, name, password string) *http.Request
-	change func(w *world, t *testing.T, name, id, old, new string) *http.Request
+	create func(t *testing.T, w *world, name, password string) *http.Request
+	change func(t *testing.T, w *world, name, id, old, new string) *http.Request
 	// id is where the answer to create has the user's id; empty: it is the name.
 	id string
 	// notUTF8 is the answer to a body that is not UTF-8.
@@ -34,21 +34,25 @@ type dialect struct {
 var dialects = map[string]dialect{
 	"fusion": {
 		requestID: "fusion-request-id", id: "id",
-		create: func(w *world, t *testing.T, name, password string) *http.Request {
+		create: func(t *testing.T, w *world, name, password string) *http.Request {
+			t.Helper()
 			return w.basic(t, "POST", "/api/users", `{"username":"`+name+`","password":"`+password+`","roleNames":["search"]}`, "admin", adminPassword)
 		},
-		change: func(w *world, t *testing.T, name, id, old, new string) *http.Request {
+		change: func(t *testing.T, w *world, name, id, old, new string) *http.Request {
+			t.Helper()
 			return w.basic(t, "PATCH", "/api/users/"+id, `{"currentPassword":"`+old+`","password":"`+new+`","passwordConfirm":"`+new+`"}`, name, old)
 		},
 		notUTF8: `400 {"code":"validation-failed","message":"body: must be UTF-8"}`,
 	},
 	"applivery": {
 		requestID: "X-Request-Id", id: "data.id",
-		create: func(w *world, t *testing.T, name, password string) *http.Request {
+		create: func(t *testing.T, w *world, name, password string) *http.Request {
+			t.Helper()
 			return w.bearer(t, "POST", "/v1/users", `{"email":"`+name+`@example.com","password":"`+password+`","firstName":"A","lastName":"B"}`,
 				w.token(t, handlers.FirstAdministrator("applivery"), adminPassword))
 		},
-		change: func(w *world, t *testing.T, name, id, old, new string) *http.Request {
+		change: func(t *testing.T, w *world, name, id, old, new string) *http.Request {
+			t.Helper()
 			return w.bearer(t, "POST", "/v1/users/"+id+"/change-password", `{"oldPassword":"`+old+`","newPassword":"`+new+`"}`,
 				w.token(t, name+"@example.com", old))
 		},
@@ -56,20 +60,24 @@ var dialects = map[string]dialect{
 	},
 	"saymon": {
 		requestID: "Request-Id", id: "id",
-		create: func(w *world, t *testing.T, name, password string) *http.Request {
+		create: func(t *testing.T, w *world, name, password string) *http.Request {
+			t.Helper()
 			return w.basic(t, "POST", "/node/api/users", `{"login":"`+name+`","password":"`+password+`"}`, "admin", adminPassword)
 		},
-		change: func(w *world, t *testing.T, name, id, old, new string) *http.Request {
+		change: func(t *testing.T, w *world, name, id, old, new string) *http.Request {
+			t.Helper()
 			return w.basic(t, "PUT", "/node/api/users/"+id+"/password", `{"currentPassword":"`+old+`","newPassword":"`+new+`"}`, name, old)
 		},
 		notUTF8: `400 {"code":"InvalidContent","message":"Invalid JSON: Unexpected token ` + "\uFFFD" + ` in JSON at position 26"}`,
 	},
 	"milvus": {
 		requestID: "X-Request-Id",
-		create: func(w *world, t *testing.T, name, password string) *http.Request {
+		create: func(t *testing.T, w *world, name, password string) *http.Request {
+			t.Helper()
 			return w.bearer(t, "POST", "/v2/vectordb/users/create", `{"userName":"`+name+`","password":"`+password+`"}`, "root:"+adminPassword)
 		},
-		change: func(w *world, t *testing.T, name, _, old, new string) *http.Request {
+		change: func(t *testing.T, w *world, name, _, old, new string) *http.Request {
+			t.Helper()
 			return w.bearer(t, "POST", "/v2/vectordb/users/update_password", `{"userName":"`+name+`","password":"`+old+`","newPassword":"`+new+`"}`, name+":"+old)
 		},
 		notUTF8: `200 {"code":1801,"message":"can only accept json format request, error: the body is not UTF-8"}`,
@@ -103,8 +111,8 @@ func (w *world) bearer(t *testing.T, method, path, body, token string) *http.Req
 // token logs in at Applivery.
 func (w *world) token(t *testing.T, email, password string) string {
 	t.Helper()
-	_, body := w.do(t, w.request(t, "POST", "/v1/auth/login", `{"provider":"traditional","payload":{"email":"`+email+`","password":"`+password+`"}}`))
-	return w.member(t, body, "data.accessToken.token")
+	in := w.do(t, w.request(t, "POST", "/v1/auth/login", `{"provider":"traditional","payload":{"email":"`+email+`","password":"`+password+`"}}`))
+	return w.member(t, in.body, "data.accessToken.token")
 }
 
 func (w *world) member(t *testing.T, body, path string) string {
@@ -120,19 +128,28 @@ func (w *world) member(t *testing.T, body, path string) string {
 	return found
 }
 
-func (w *world) do(t *testing.T, r *http.Request) (*http.Response, string) {
+// reply is an answer, read.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r reply) String() string { return fmt.Sprint(r.status, " ", r.body) }
+
+func (w *world) do(t *testing.T, r *http.Request) reply {
 	t.Helper()
 	response, err := w.client.Do(r)
 	if err != nil {
 		t.Error(err)
-		return &http.Response{}, ""
+		return reply{}
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Error(err)
 	}
-	return response, string(body)
+	return reply{response.StatusCode, response.Header, string(body)}
 }
 
 // serveAPI is a server for one test.
@@ -162,9 +179,9 @@ func eachAPI(t *testing.T, f func(t *testing.T, w *world, d dialect)) {
 
 func TestBodiesThatAreNotUTF8(t *testing.T) {
 	eachAPI(t, func(t *testing.T, w *world, d dialect) {
-		r := d.create(w, t, "alice", "Passw0rd-\xff")
-		response, body := w.do(t, r)
-		got := fmt.Sprint(response.StatusCode, " ", body)
+		t.Helper()
+		r := d.create(t, w, "alice", "Passw0rd-\xff")
+		got := w.do(t, r).String()
 		if w.api == "saymon" { // the position is that of the byte in the body
 			body, _ := r.GetBody()
 			sent, _ := io.ReadAll(body)
@@ -178,11 +195,11 @@ func TestBodiesThatAreNotUTF8(t *testing.T) {
 
 func TestRequestIDs(t *testing.T) {
 	eachAPI(t, func(t *testing.T, w *world, d dialect) {
-		r := d.create(w, t, "alice", "Passw0rd-1")
+		t.Helper()
+		r := d.create(t, w, "alice", "Passw0rd-1")
 		r.Header.Set(d.requestID, "my-own.id")
-		response, body := w.do(t, r)
-		if response.Header.Get(d.requestID) != "my-own.id" {
-			t.Errorf("%v %s", response.Header, body)
+		if got := w.do(t, r); got.header.Get(d.requestID) != "my-own.id" {
+			t.Errorf("%v %s", got.header, got)
 		}
 		if !strings.Contains(w.log.String(), `"request_id":"my-own.id"`) {
 			t.Errorf("not in the log: %s", w.log)
@@ -195,6 +212,7 @@ func TestRequestIDs(t *testing.T) {
 func TestAtTheSameTime(t *testing.T) {
 	const clients = 6
 	eachAPI(t, func(t *testing.T, w *world, d dialect) {
+		t.Helper()
 		// at sends a request for each client, and gives the bodies of the
 		// answers that were a success.
 		at := func(request func(i int) *http.Request) (won []string) {
@@ -203,19 +221,19 @@ func TestAtTheSameTime(t *testing.T) {
 			var all sync.WaitGroup
 			for _, r := range requests {
 				all.Go(func() {
-					response, body := w.do(t, r)
-					failed := response.StatusCode >= 300 || strings.Contains(body, `"code":1`) // Milvus' codes but 0
+					got := w.do(t, r)
+					failed := got.status >= 300 || strings.Contains(got.body, `"code":1`) // Milvus' codes but 0
 					mu.Lock()
 					defer mu.Unlock()
 					if !failed {
-						won = append(won, body)
+						won = append(won, got.body)
 					}
 				})
 			}
 			all.Wait()
 			return won
 		}
-		made := at(func(int) *http.Request { return d.create(w, t, "alice", "Passw0rd-1") })
+		made := at(func(int) *http.Request { return d.create(t, w, "alice", "Passw0rd-1") })
 		if len(made) != 1 {
 			t.Fatalf("%d of %d creations succeeded: %q", len(made), clients, made)
 		}
@@ -224,7 +242,7 @@ func TestAtTheSameTime(t *testing.T) {
 			id = w.member(t, made[0], d.id)
 		}
 		changed := at(func(i int) *http.Request {
-			return d.change(w, t, "alice", id, "Passw0rd-1", fmt.Sprintf("Passw0rd-2-%d", i))
+			return d.change(t, w, "alice", id, "Passw0rd-1", fmt.Sprintf("Passw0rd-2-%d", i))
 		})
 		if len(changed) != 1 {
 			t.Fatalf("%d of %d changes succeeded: %q", len(changed), clients, changed)
@@ -275,8 +293,8 @@ func TestConnectionOutlivesARequestsDeadline(t *testing.T) {
 	for range 2 {
 		r := w.bearer(t, "POST", "/v2/vectordb/users/list", "{}", "root:"+adminPassword)
 		r.Header.Set("Request-Timeout", "1")
-		if response, body := w.do(t, r); response.StatusCode != http.StatusOK || body != `{"code":0,"data":["root"]}` {
-			t.Errorf("%d %s", response.StatusCode, body)
+		if got := w.do(t, r); got.String() != `200 {"code":0,"data":["root"]}` {
+			t.Error(got)
 		}
 		time.Sleep(1100 * time.Millisecond)
 	}
@@ -288,12 +306,12 @@ func TestAppliveryRoutesAsExpress(t *testing.T) {
 	w := serveAPI(t, "applivery")
 	token := w.token(t, handlers.FirstAdministrator("applivery"), adminPassword)
 	w.client.Transport = http.DefaultTransport // the contract knows neither
-	_, plain := w.do(t, w.bearer(t, "GET", "/v1/users/profile", "", token))
-	if response, slash := w.do(t, w.bearer(t, "GET", "/v1/users/profile/", "", token)); response.StatusCode != http.StatusOK || slash != plain {
-		t.Errorf("with a slash: %d %s", response.StatusCode, slash)
+	plain := w.do(t, w.bearer(t, "GET", "/v1/users/profile", "", token))
+	if slash := w.do(t, w.bearer(t, "GET", "/v1/users/profile/", "", token)); slash.status != http.StatusOK || slash.body != plain.body {
+		t.Errorf("with a slash: %s", slash)
 	}
-	response, body := w.do(t, w.bearer(t, "HEAD", "/v1/users/profile", "", token))
-	if response.StatusCode != http.StatusOK || body != "" || response.ContentLength != int64(len(plain)) {
-		t.Errorf("HEAD: %d %q, %d bytes", response.StatusCode, body, response.ContentLength)
+	head := w.do(t, w.bearer(t, "HEAD", "/v1/users/profile", "", token))
+	if head.status != http.StatusOK || head.body != "" || head.header.Get("Content-Length") != plain.header.Get("Content-Length") {
+		t.Errorf("HEAD: %s %v", head, head.header)
 	}
 }
