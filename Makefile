@@ -47,7 +47,7 @@ check-generated: ## fail if gen/ is not what openapi/ says, new files included
 .PHONY: lint
 lint: ## lint the code and the contracts (the latter needs Node)
 	go mod tidy -diff
-	$(GOLANGCI_LINT) run
+	$(GOLANGCI_LINT) run --allow-serial-runners
 	.ci/lint-contracts
 
 .PHONY: samples
