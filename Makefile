@@ -61,4 +61,4 @@ check: check-generated lint race samples ## all that CI does beyond make test
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin .ci/contracts/node_modules .ci/samples/venv
+	rm -rf bin .ci/node .ci/contracts/node_modules
