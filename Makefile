@@ -26,7 +26,7 @@ race: ## run them under the race detector
 	go test -race ./...
 
 .PHONY: fuzz
-fuzz: ## fuzz each parser of untrusted input, FUZZTIME (20s) each
+fuzz: ## run every fuzz target for FUZZTIME (20s)
 	.ci/fuzz $(or $(FUZZTIME),20s)
 
 .PHONY: bench
@@ -54,6 +54,7 @@ lint: ## lint the code and the contracts (the latter needs Node)
 samples: ## run the vendors' own samples against the demo world (needs curl, Node, Python)
 	.ci/samples/run
 
+.NOTPARALLEL:
 .PHONY: check
 check: check-generated lint race samples ## all that CI does beyond make test
 	FUZZTIME=5s $(MAKE) fuzz

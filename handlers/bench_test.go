@@ -156,7 +156,7 @@ func (idle) UpdatePassword(_ context.Context, r gen.UpdatePasswordRequestObject)
 func BenchmarkGetUser(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "usher.db")
 	store := openStore(b, storage.Options{Path: path})
-	if _, err := handlers.Seed(b.Context(), store, handlers.World{Demo: true}); err != nil {
+	if err := handlers.Seed(b.Context(), store, handlers.World{Demo: true}); err != nil {
 		b.Fatal(err)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -246,7 +246,7 @@ func bareEcho(b *testing.B, path string) http.Handler {
 func BenchmarkChangePassword(b *testing.B) {
 	const each = 24 // changes in a round, of a user each
 	store := openStore(b, storage.Options{Path: filepath.Join(b.TempDir(), "usher.db")})
-	if _, err := handlers.Seed(b.Context(), store, handlers.World{Demo: true}); err != nil {
+	if err := handlers.Seed(b.Context(), store, handlers.World{Demo: true}); err != nil {
 		b.Fatal(err)
 	}
 	handler, err := handlers.New(store, handlers.Options{})

@@ -148,7 +148,7 @@ func newWorld(dir, api string, needs []string) (*world, error) {
 			first.Passwords[name] = adminPassword
 		}
 	}
-	if _, err := handlers.Seed(context.Background(), w.store, first); err != nil {
+	if err := handlers.Seed(context.Background(), w.store, first); err != nil {
 		return nil, err
 	}
 	o := handlers.Options{

@@ -20,10 +20,12 @@ type World struct {
 	// Where none is given one is made, but for an API that lets its first
 	// caller set it (Fusion).
 	Passwords map[string]password.Plain
+	// Made is told of each first administrator whose password was made, as soon
+	// as the store has him: nobody else knows it.
+	Made func(Administrator) error
 }
 
-// Administrator is a first administrator whose password was made by Seed, and
-// is known to nobody else.
+// Administrator is a first administrator whose password was made by Seed.
 type Administrator struct {
 	API      string
 	Login    string
@@ -33,20 +35,19 @@ type Administrator struct {
 // Seed fills the directory of each API that never was filled: with what its
 // vendor ships, and the demo world or a first administrator. An API whose
 // directory was filled before stays as it is. A given password that the API's
-// own rule refuses is an error.
-func Seed(ctx context.Context, store *storage.Store, w World) ([]Administrator, error) {
-	var made []Administrator
+// own rule refuses is an error, but for Milvus', whose root is exempt from it.
+func Seed(ctx context.Context, store *storage.Store, w World) error {
 	for _, v := range apis(Options{}) {
 		seed, administrator := v.seed(w)
 		done, err := store.Directory(v.name).Seed(ctx, storage.Actor{Name: "usher"}, seed)
-		if err != nil {
-			return made, fmt.Errorf("%s: first start: %w", v.name, err)
+		if err == nil && done && administrator.Password != "" && w.Made != nil {
+			err = w.Made(administrator)
 		}
-		if done && administrator.Password != "" {
-			made = append(made, administrator)
+		if err != nil {
+			return fmt.Errorf("%s: first start: %w", v.name, err)
 		}
 	}
-	return made, nil
+	return nil
 }
 
 func (v vendor) seed(w World) (storage.Seed, Administrator) {

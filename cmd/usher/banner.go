@@ -24,24 +24,21 @@ func newLogger(format string, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, nil))
 }
 
-// administrators says which passwords a first start made. They are kept nowhere
+// printAdministrator says which password a first start made. It is kept nowhere
 // else.
-func administrators(made []handlers.Administrator) string {
-	if len(made) == 0 {
-		return ""
+func printAdministrator(w io.Writer) func(handlers.Administrator) error {
+	heading := "First start. These passwords are shown once:\n"
+	return func(a handlers.Administrator) error {
+		_, err := fmt.Fprintf(w, "%s  %-10s %-18s %s\n", heading, a.API, a.Login, string(a.Password))
+		heading = ""
+		return err
 	}
-	var b strings.Builder
-	b.WriteString("First start. These passwords are shown once:\n")
-	for _, a := range made {
-		fmt.Fprintf(&b, "  %-10s %-18s %s\n", a.API, a.Login, string(a.Password))
-	}
-	return b.String()
 }
 
 // banner says to a person what runs where.
 func banner(s settings, address string, served []handlers.Summary) string {
 	store := s.db
-	if store == "" {
+	if s.temporary {
 		store = "in a temporary file, gone with the server"
 	}
 	var b strings.Builder

@@ -56,8 +56,10 @@ func TestKilledInTheMiddleOfPasswordChanges(t *testing.T) {
 			})
 		}
 		// Some changes have to go well; then the moment is chance.
-		for acknowledged.Load() < int64((round+1)*2*clients) {
-			time.Sleep(time.Millisecond)
+		for wait := time.Now(); acknowledged.Load() < int64((round+1)*2*clients); time.Sleep(time.Millisecond) {
+			if time.Since(wait) > time.Minute {
+				t.Fatalf("%d changes acknowledged: %s", acknowledged.Load(), p.stderr)
+			}
 		}
 		time.Sleep(rand.N(50 * time.Millisecond))
 		p.kill()

@@ -19,11 +19,12 @@ func main() {
 	os.Exit(code())
 }
 
-// code runs the program and gives its exit code; an interrupt or SIGTERM ends
-// it in good order.
+// code runs the program and gives its exit code. An interrupt, SIGTERM or a
+// terminal that closes ends it in good order, a second one at once.
 func code() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "usher:", err)
 		return 1

@@ -32,6 +32,7 @@ type settings struct {
 	milvusAuth  bool
 	milvusRules string
 
+	temporary bool                      // the store goes with the server
 	passwords map[string]password.Plain // of first administrators, by API; from the environment only
 }
 
@@ -88,26 +89,37 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	default:
 		return fmt.Errorf("password rules %q of Milvus: they are documented or server", s.milvusRules)
 	}
-	if s.demo {
-		if !cmd.Flags().Changed("db") {
-			s.db = ""
+	host, _, err := net.SplitHostPort(s.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if !s.demo {
+		if s.db == "" {
+			return errors.New("--db: a store needs a file")
 		}
-		return onlyLoopback(s.listen)
+		return nil
+	}
+	s.temporary = !cmd.Flags().Changed("db")
+	for name, given := range values {
+		if given != "" {
+			return fmt.Errorf("%s: the demo world has its own administrators", name)
+		}
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return errPublicDemo(s.listen)
 	}
 	return nil
 }
 
-// onlyLoopback refuses an address that others can reach: the demo accounts'
+// errPublicDemo refuses an address that others can reach: the demo accounts'
 // passwords are public.
-func onlyLoopback(address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
+func errPublicDemo(address string) error {
 	return fmt.Errorf("--demo listens on loopback only, since its passwords are public: %s is not loopback", address)
+}
+
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 // Limits of a connection. The longest request is a password change behind a
@@ -127,7 +139,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	logger := newLogger(s.logFormat, stderr)
 
 	path := s.db
-	if path == "" {
+	if s.temporary {
 		dir, err := os.MkdirTemp("", "usher-demo-")
 		if err != nil {
 			return err
@@ -157,22 +169,20 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	made, err := handlers.Seed(ctx, store, handlers.World{Demo: s.demo, Passwords: s.passwords})
+	if s.demo && !isLoopback(listener.Addr()) { // a name may lead anywhere
+		return errors.Join(errPublicDemo(listener.Addr().String()), listener.Close())
+	}
+	err = handlers.Seed(ctx, store, handlers.World{Demo: s.demo, Passwords: s.passwords, Made: printAdministrator(stderr)})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if _, err := io.WriteString(stderr, administrators(made)); err != nil {
-		return errors.Join(err, listener.Close())
-	}
 
-	server := &http.Server{
-		Handler: handler, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-	}
-	if address := listener.Addr().String(); isTerminal(stdout) {
+	server := newServer(handler, logger)
+	address := listener.Addr().String()
+	if isTerminal(stdout) {
 		_, _ = io.WriteString(stdout, banner(s, address, handler.Summaries))
-	} else {
+	}
+	if !isTerminal(stdout) || !isTerminal(stderr) { // what reads the log wants to know, whoever watches the rest
 		if !s.milvusAuth {
 			logger.Warn("Milvus asks nobody who they are", "flag", "--milvus-auth=false")
 		}
@@ -189,5 +199,18 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	logger.Info("draining")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	return server.Shutdown(drain)
+	if err := server.Shutdown(drain); err != nil {
+		logger.Warn("requests cut off", "after", drainTimeout.String())
+		return server.Close()
+	}
+	return nil
+}
+
+// newServer bounds what a client can take of the server's time and memory.
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+	}
 }

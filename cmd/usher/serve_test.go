@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"usher/handlers"
 )
 
 // The tests run the program as a user does: as a process of its own, reached
@@ -70,7 +72,10 @@ func command(tb testing.TB, dir string, environ []string, args ...string) *exec.
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), program, args...)
+	// However a test goes wrong, the program does not outlive it by much.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 2*time.Minute)
+	tb.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{asProgram + "=1", "TMPDIR=" + dir}, environ...)
 	return cmd
@@ -327,8 +332,10 @@ func TestTermDrains(t *testing.T) {
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	for !strings.Contains(p.stderr.String(), `"draining"`) {
-		time.Sleep(5 * time.Millisecond)
+	for wait := time.Now(); !strings.Contains(p.stderr.String(), `"draining"`); time.Sleep(5 * time.Millisecond) {
+		if time.Since(wait) > 10*time.Second {
+			t.Fatalf("it does not drain: %s", p.stderr)
+		}
 	}
 	if _, err := io.WriteString(connection, body[5:]); err != nil {
 		t.Fatal(err)
@@ -377,12 +384,16 @@ func TestSettings(t *testing.T) {
 		want    string
 	}{
 		{"unknown flag", nil, []string{"serve", "--lisen", "x"}, "unknown flag: --lisen"},
-		{"unknown variable", []string{"USHER_LISEN=x", "USHER_DBB=y"}, []string{"serve"}, "unknown settings: USHER_DBB, USHER_LISEN"},
-		{"variable in another spelling", []string{"USHER_LOG-FORMAT=text"}, []string{"serve"}, "unknown settings: USHER_LOG-FORMAT"},
-		{"no API's password", []string{"USHER_ACME_ADMIN_PASSWORD=x"}, []string{"serve"}, "unknown settings: USHER_ACME_ADMIN_PASSWORD"},
-		{"bad value", []string{"USHER_MILVUS_AUTH=perhaps"}, []string{"serve"}, "USHER_MILVUS_AUTH: "},
+		{"unknown variable", []string{"USHER_LISEN=x", "USHER_DBB=y"}, []string{"serve", "--listen", "127.0.0.1:0"}, "unknown settings: USHER_DBB, USHER_LISEN"},
+		{"variable in another spelling", []string{"USHER_LOG-FORMAT=text"}, []string{"serve", "--listen", "127.0.0.1:0"}, "unknown settings: USHER_LOG-FORMAT"},
+		{"no API's password", []string{"USHER_ACME_ADMIN_PASSWORD=x"}, []string{"serve", "--listen", "127.0.0.1:0"}, "unknown settings: USHER_ACME_ADMIN_PASSWORD"},
+		{"bad value", []string{"USHER_MILVUS_AUTH=perhaps"}, []string{"serve", "--listen", "127.0.0.1:0"}, "USHER_MILVUS_AUTH: "},
 		{"log format", nil, []string{"serve", "--log-format", "xml"}, `log format "xml"`},
 		{"rules", []string{"USHER_MILVUS_PASSWORD_RULES=none"}, []string{"serve"}, `password rules "none"`},
+		{"no file", nil, []string{"serve", "--db", "", "--listen", "127.0.0.1:0"}, "a store needs a file"},
+		{"no file, by variable", []string{"USHER_DB="}, []string{"serve", "--listen", "127.0.0.1:0"}, "a store needs a file"},
+		{"no address", []string{"USHER_LISTEN="}, []string{"serve"}, "missing port in address"},
+		{"password of the demo world", []string{"USHER_SAYMON_ADMIN_PASSWORD=shorter-one"}, []string{"serve", "--demo", "--listen", "127.0.0.1:0"}, "the demo world has its own administrators"},
 		{"demo for all", nil, []string{"serve", "--demo", "--listen", "0.0.0.0:0"}, "0.0.0.0:0 is not loopback"},
 		{"demo for all, unnamed", nil, []string{"serve", "--demo", "--listen", ":0"}, ":0 is not loopback"},
 		{"demo by variable", []string{"USHER_DEMO=true", "USHER_LISTEN=192.0.2.1:0"}, []string{"serve"}, "192.0.2.1:0 is not loopback"},
@@ -393,7 +404,10 @@ func TestSettings(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			out, err := command(t, t.TempDir(), test.environ, test.args...).CombinedOutput()
+			cmd := command(t, t.TempDir(), test.environ, test.args...)
+			stop := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+			defer stop.Stop()
+			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), test.want) || strings.Contains(string(out), "short") {
 				t.Errorf("%v: %s", err, out)
 			}
@@ -402,8 +416,106 @@ func TestSettings(t *testing.T) {
 }
 
 func TestFlagBeforeVariable(t *testing.T) {
-	p := start(t, t.TempDir(), []string{"USHER_LISTEN=127.0.0.1:1", "USHER_DEMO=true", "USHER_MILVUS_AUTH=false"})
+	p := start(t, t.TempDir(), []string{"USHER_LISTEN=192.0.2.1:1", "USHER_DEMO=true", "USHER_MILVUS_AUTH=false"})
 	send(t, "POST", p.url+"/v2/vectordb/users/list", "{}").expect(t, 200, `{"code":0,"data":["milvusAdmin","root"]}`)
+}
+
+// A first start that is interrupted has said each password that the store has.
+func TestInterruptedFirstStart(t *testing.T) {
+	dir := t.TempDir()
+	for wait := 20 * time.Millisecond; ; wait += 10 * time.Millisecond {
+		cmd := command(t, dir, nil, "serve", "--listen", "127.0.0.1:0", "--db", fmt.Sprintf("%d.db", wait))
+		var stderr lockedBuffer
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(wait)
+		listening := strings.Contains(stderr.String(), `"listening"`)
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		if listening {
+			return
+		}
+		if _, err := os.Stat(filepath.Join(dir, cmd.Args[len(cmd.Args)-1])); err != nil {
+			continue // not even a store yet
+		}
+		first := stderr.String()
+		again := start(t, dir, nil, "--db", cmd.Args[len(cmd.Args)-1])
+		for _, api := range []string{"applivery", "saymon", "milvus"} {
+			if said := strings.Count(first+again.stderr.String(), "\n  "+api+" "); said != 1 {
+				t.Fatalf("interrupted after %v: the password of %s was said %d times:\n%s\n%s", wait, api, said, first, again.stderr)
+			}
+		}
+		again.kill()
+	}
+}
+
+// lockedBuffer may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
+func TestBanner(t *testing.T) {
+	served := []handlers.Summary{{Title: "Acme", Base: "/acme", DemoAccounts: []string{"wile / coyote"}}}
+	demo := banner(settings{demo: true, temporary: true, milvusAuth: true}, "127.0.0.1:1", served)
+	for _, want := range []string{"http://127.0.0.1:1/acme\n", "wile / coyote", "gone with the server", "curl -u Bob:qwerty http://127.0.0.1:1/"} {
+		if !strings.Contains(demo, want) {
+			t.Errorf("%q is not in %s", want, demo)
+		}
+	}
+	kept := banner(settings{db: "my.db"}, "127.0.0.1:1", served)
+	if strings.Contains(kept, "coyote") || !strings.Contains(kept, "my.db") || !strings.Contains(kept, "Milvus asks nobody") {
+		t.Error(kept)
+	}
+}
+
+func TestLogFormats(t *testing.T) {
+	for format, want := range map[string]string{"json": `"msg":"x"`, "auto": `"msg":"x"`, "text": "msg=x"} {
+		var b bytes.Buffer
+		newLogger(format, &b).Info("x")
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %s", format, &b)
+		}
+	}
+}
+
+func TestServerIsBounded(t *testing.T) {
+	s := newServer(nil, newLogger("json", io.Discard))
+	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout <= s.ReadTimeout || s.IdleTimeout == 0 {
+		t.Errorf("%+v", s)
+	}
+	p := start(t, t.TempDir(), nil, "--demo")
+	large := func(r *http.Request) { r.Header.Set("X-Large", strings.Repeat("x", 70<<10)) }
+	if a := send(t, "GET", p.url+"/_usher/healthz", "", large); a.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a header of 70 KiB: %s", a)
+	}
+	spoofed := func(r *http.Request) {
+		r.Header.Set("X-Forwarded-For", "192.0.2.9")
+		r.Header.Set("X-Real-Ip", "192.0.2.9")
+	}
+	send(t, "GET", p.url+"/node/api/users/current", "", spoofed)
+	for wait := time.Now(); !strings.Contains(p.stderr.String(), `"getCurrentUser"`); time.Sleep(time.Millisecond) {
+		if time.Since(wait) > 10*time.Second { // the line comes after the answer
+			t.Fatalf("no line: %s", p.stderr)
+		}
+	}
+	if log := p.stderr.String(); strings.Contains(log, "192.0.2.9") || !strings.Contains(log, `"source":"127.0.0.1"`) {
+		t.Errorf("a caller names his own address: %s", log)
+	}
 }
 
 func TestVersion(t *testing.T) {

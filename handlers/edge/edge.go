@@ -286,19 +286,13 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 }
 
 func (a *api) unknown(call *Call) error {
-	e := &RouteError{Method: call.Request.Method, Path: call.Request.URL.Path}
-	e.Allow = a.Contract.allow(a.below(e.Path))
-	if slices.Contains(e.Allow, e.Method) {
-		// The router goes by the path as it is escaped, and found no operation:
-		// what looks like one now is a path with an escaped slash.
-		e.Allow = nil
-	}
-	return e
+	r := call.Request // the router goes by the path as it is escaped: a%2Fb is one segment
+	return &RouteError{Method: r.Method, Path: r.URL.Path, Allow: a.Contract.allow(a.below(echo.GetPath(r)))}
 }
 
 // fail answers err, and logs it if it is the server's own fault.
 func (a *api) fail(ctx context.Context, call *Call, rec *recorder, err error) {
-	answer := a.Fail(call, err)
+	answer := a.word(call, err)
 	call.Code = answer.Code
 	// A caller who has gone will not read the answer, and is no failure either.
 	if answer.Status >= http.StatusInternalServerError && !answer.Refusal && !errors.Is(err, context.Canceled) {
@@ -311,6 +305,17 @@ func (a *api) fail(ctx context.Context, call *Call, rec *recorder, err error) {
 	if err := rec.fill(answer); err != nil {
 		a.options.Logger.LogAttrs(ctx, slog.LevelError, "envelope not encoded", slog.String("api", a.Name), slog.String("error", err.Error()))
 	}
+}
+
+// word has the API word an error. If that panics there is nothing left to say.
+func (a *api) word(call *Call, err error) (answer Answer) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.options.Logger.Error("failure without words", "api", a.Name, "error", newPanicError(v).Error())
+			answer = Answer{Status: http.StatusInternalServerError}
+		}
+	}()
+	return a.Fail(call, err)
 }
 
 // answer makes a given answer the handler's.

@@ -353,6 +353,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/token/more", 404, ""},
 		{"DELETE", "/acme/things/a", 405, "GET, PATCH"},
 		{"OPTIONS", "/acme/things/a", 405, "GET, PATCH"},
+		{"DELETE", "/acme/things/a%2Fb", 405, "GET, PATCH"},
 		{"GET", "/acme/things/latest", 204, ""},
 		{"DELETE", "/acme/things/latest", 405, "GET, PATCH"},
 		{"GET", "/acme/things/", 404, ""},
@@ -614,6 +615,40 @@ func TestFailuresAreLoggedWithTheirCause(t *testing.T) {
 		s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
 		if got := strings.Count(s.log.String(), "\n"); got != want || strings.Contains(s.log.String(), "the disk is full") == refusal {
 			t.Errorf("refusal %v: %s", refusal, s.log)
+		}
+	}
+}
+
+// Whatever goes wrong in wording a failure, it is a failure.
+func TestFailureWithoutWords(t *testing.T) {
+	for _, fail := range []func(*Call, error) Answer{
+		func(*Call, error) Answer { panic("hunter2") },
+		func(*Call, error) Answer { return Answer{} },
+	} {
+		s := serve(t, func(s *server) {
+			s.handler = func(echo.Context) error { return errors.New("broke") }
+			s.api.Fail = fail
+		})
+		w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678"}`)
+		if w.Code != 500 || w.Body.Len() > 0 || strings.Contains(s.log.String(), "hunter2") {
+			t.Errorf("%d %s, log: %s", w.Code, w.Body, s.log)
+		}
+	}
+}
+
+// A body full of wrong items is told of the first.
+func TestManyProblemsAreNotListed(t *testing.T) {
+	var seen *InvalidError
+	s := serve(t, func(s *server) {
+		s.api.Fail = func(c *Call, err error) Answer {
+			errors.As(err, &seen)
+			return words(c, err)
+		}
+	})
+	for items, want := range map[int]int{1000: 1000, 50_000: 1} {
+		w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678","tags":[0`+strings.Repeat(",0", items-1)+`]}`)
+		if w.Code != 400 || len(seen.Problems) != want || seen.Problems[0].Path[1] != "0" {
+			t.Errorf("%d items: %d, %d problems", items, w.Code, len(seen.Problems))
 		}
 	}
 }

@@ -100,13 +100,18 @@ func notOfDomain(r rune) bool {
 	return r < utf8.RuneSelf && r != '-' && !letter && (r < '0' || '9' < r)
 }
 
-// quick stops at the first problem and builds no message; thorough is asked
-// only when there is one. Values never get into the messages: they may be
+// quick stops at the first problem and says nothing of it; thorough lists them
+// all, and is asked only when there is one. Of a body larger than manyProblems
+// the first has to do: a list of half a million wrong items would take some
+// hundred MiB to complain of. Values never get into the messages: they may be
 // passwords.
 var (
+	first    = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.DisableSchemaErrorDetails(), formats}
 	quick    = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.FailFast(), openapi3.DisableSchemaErrorDetails(), formats}
 	thorough = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails(), formats}
 )
+
+const manyProblems = 64 << 10 // bytes
 
 // validate holds the request against the operation and puts what it validated
 // where the generated code binds from.
@@ -116,12 +121,16 @@ func (a *api) validate(ctx context.Context, c echo.Context, op *operation) error
 		problems = append(problems, p.check(ctx, c)...)
 	}
 	if op.schema != nil {
-		value, err := a.readBody(ctx, c.Request(), op)
+		value, size, err := a.readBody(ctx, c.Request(), op)
 		if err != nil {
 			return err
 		}
 		if op.schema.VisitJSON(value, quick...) != nil {
-			problems = append(problems, bodyProblems(op.schema, value)...)
+			all := thorough
+			if size > manyProblems {
+				all = first
+			}
+			problems = append(problems, bodyProblems(op.schema, value, all)...)
 		}
 		c.Request().Body = validatedBody{value}
 	}
@@ -213,40 +222,39 @@ func pathParam(c echo.Context, name string) string {
 	return value
 }
 
-// readBody gives the body's JSON value.
-func (a *api) readBody(ctx context.Context, r *http.Request, op *operation) (any, error) {
+// readBody gives the body's JSON value, and the body's size.
+func (a *api) readBody(ctx context.Context, r *http.Request, op *operation) (value any, size int, err error) {
 	raw, err := a.rawBody(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(raw) > 0 && !a.Body.AnyMediaType && !isJSON(r.Header.Get(echo.HeaderContentType)) {
 		if !a.Body.OtherIsEmpty {
-			return nil, &BodyError{Fault: BodyMediaType}
+			return nil, 0, &BodyError{Fault: BodyMediaType}
 		}
 		raw = nil
 	}
 	if len(raw) == 0 && (a.Body.EmptyIsObject || !op.body.Required) {
-		return map[string]any{}, nil
+		return map[string]any{}, 0, nil
 	}
 	if blank(raw) && !a.Body.EmptyIsObject {
-		return nil, &BodyError{Fault: BodyEmpty}
+		return nil, 0, &BodyError{Fault: BodyEmpty}
 	}
 	if !utf8.Valid(raw) {
-		return nil, &BodyError{Fault: BodyEncoding, Raw: raw}
+		return nil, 0, &BodyError{Fault: BodyEncoding, Raw: raw}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
-	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return nil, &BodyError{Fault: BodyMalformed, Raw: raw, Err: err}
+		return nil, 0, &BodyError{Fault: BodyMalformed, Raw: raw, Err: err}
 	}
 	if !a.Body.TrailingIgnored && !blank(raw[decoder.InputOffset():]) {
-		return nil, &BodyError{Fault: BodyMalformed, Raw: raw, Err: errors.New("data after the JSON value")}
+		return nil, 0, &BodyError{Fault: BodyMalformed, Raw: raw, Err: errors.New("data after the JSON value")}
 	}
 	if value == nil && a.Body.NullIsObject {
 		value = map[string]any{}
 	}
-	return a.settle(value, op.schema), nil
+	return a.settle(value, op.schema), len(raw), nil
 }
 
 // settle makes one value of what a vendor's parser takes for the same: 1e2 and
@@ -347,9 +355,9 @@ func (b validatedBody) ValidatedValue() any    { return b.value }
 func (validatedBody) Read([]byte) (int, error) { return 0, errBodyTaken }
 func (validatedBody) Close() error             { return nil }
 
-// bodyProblems lists all that is wrong with a body, in the order of its schema.
-func bodyProblems(schema *openapi3.Schema, value any) []Problem {
-	broken := schemaErrors(schema.VisitJSON(value, thorough...))
+// bodyProblems lists what is wrong with a body, in the order of its schema.
+func bodyProblems(schema *openapi3.Schema, value any, options []openapi3.SchemaValidationOption) []Problem {
+	broken := schemaErrors(schema.VisitJSON(value, options...))
 	problems := make([]Problem, len(broken))
 	for i, e := range broken {
 		path := e.JSONPointer()
