@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"math"
 	"time"
 )
@@ -53,14 +54,24 @@ func (t *tx) record(ctx context.Context, by Actor, kind EventKind, targetID, tar
 	return err
 }
 
-// record is tx.record as a transaction of its own. It is made although the
-// caller may have hung up: guessing passwords must not go unseen by that.
+// record is tx.record as a transaction of its own.
 func (d *Directory) record(ctx context.Context, by Actor, kind EventKind, targetID, targetName string, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	return d.write(ctx, func(ctx context.Context, t *tx) error {
+	return d.writeAnyway(ctx, func(ctx context.Context, t *tx) error {
 		return t.record(ctx, by, kind, targetID, targetName, err)
 	})
+}
+
+// writeAnyway is write although the caller may have hung up: guessing passwords
+// must not go unseen by that. Errors: Busy, if there is no turn to write for as
+// long as patience lasts.
+func (d *Directory) writeAnyway(ctx context.Context, f func(context.Context, *tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	err := d.write(ctx, f)
+	if errors.Is(err, context.DeadlineExceeded) { // patience's, and none that the caller has set
+		return &Error{Kind: Busy, err: errors.New("no turn to write")}
+	}
+	return err
 }
 
 // recordFailure records that the caller did not prove to be a, nil for a user
@@ -92,8 +103,13 @@ func (d *Directory) Events(ctx context.Context, q EventQuery) (es []Event, err e
 	if q.Limit < 0 {
 		return nil, &Error{Kind: Invalid, Field: "limit"}
 	}
+	done, err := d.s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	rows, err := d.s.reader.QueryContext(ctx, `SELECT id, at, kind, actor_id, actor_name, target_id, target_name, source, request, result
-		FROM event WHERE directory = $1 AND id > $2 ORDER BY id LIMIT $3`, d.name, q.After, cmp.Or(q.Limit, math.MaxInt64))
+		FROM event WHERE directory = $1 AND id > $2 ORDER BY id LIMIT $3`, d.name, q.After, cmp.Or(q.Limit, math.MaxInt))
 	if err != nil {
 		return nil, wrap(err)
 	}

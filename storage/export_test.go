@@ -16,6 +16,35 @@ func (s *Store) OnVerify(f func(encoded string)) {
 	}
 }
 
+// HoldLists takes every turn to read a list until release is called.
+func (s *Store) HoldLists() (release func()) {
+	for range cap(s.lists) {
+		s.lists <- struct{}{}
+	}
+	return func() {
+		for range cap(s.lists) {
+			<-s.lists
+		}
+	}
+}
+
+// Exec runs a statement behind the store's back.
+func (s *Store) Exec(t *testing.T, query string) {
+	t.Helper()
+	if _, err := s.writer.ExecContext(t.Context(), query); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Synchronous is SQLite's setting of that name on the writer: 2 is FULL.
+func (s *Store) Synchronous(t *testing.T) (level int) {
+	t.Helper()
+	if err := s.writer.QueryRowContext(t.Context(), `PRAGMA synchronous`).Scan(&level); err != nil {
+		t.Fatal(err)
+	}
+	return level
+}
+
 // Waiting is how many hashes wait for a slot.
 func (s *Store) Waiting() int { return int(s.hasher.waiting.Load()) }
 

@@ -13,7 +13,8 @@ import (
 
 // waitingPerHasher is how many hashes may wait for each hasher unless
 // Options.Waiting says otherwise. One at password.DefaultParams takes 22 ms of
-// a core, so the last in line waits 4 s: less than the patience of most
+// a core, so the last in line waits 4 s (longer behind imported hashes that
+// cost more): less than the patience of most
 // clients, and what waits needs next to no memory.
 const waitingPerHasher = 180
 

@@ -101,3 +101,15 @@ func TestHasherGivesMemoryBackOnce(t *testing.T) {
 		after(time.Minute, 2)
 	})
 }
+
+func TestSlotIsGivenBackAfterAPanic(t *testing.T) {
+	h := newHasher(cheapParams, 1, -1)
+	defer h.stop()
+	func() {
+		defer func() { _ = recover() }()
+		_ = h.run(t.Context(), func() error { panic("out of memory") })
+	}()
+	if err := h.run(t.Context(), func() error { return nil }); err != nil {
+		t.Errorf("the slot is lost: %v", err)
+	}
+}

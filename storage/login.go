@@ -87,8 +87,7 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 	if !fresh {
 		return l, nil
 	}
-	by.ID, by.Name = a.ID, a.Name
-	if err := d.record(ctx, by, LoginSucceeded, a.ID, a.Name, nil); err != nil {
+	if err := d.recordLogin(ctx, by, a); err != nil {
 		return Login{}, err
 	}
 	d.s.proofs.remember(d.name, a, c.Password)
@@ -96,6 +95,27 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 		d.rehash(ctx, a, c.Password)
 	}
 	return l, nil
+}
+
+// recordLogin records that a has logged in, unless the password was replaced or
+// the user deleted while its hash was computed. Errors: WrongPassword, which is
+// recorded instead.
+func (d *Directory) recordLogin(ctx context.Context, by Actor, a *account) error {
+	err := d.writeAnyway(ctx, func(ctx context.Context, t *tx) error {
+		now, err := t.user(ctx, a.ID)
+		if KindOf(err) == NotFound || err == nil && now.version != a.version {
+			return &Error{Kind: WrongPassword}
+		}
+		if err != nil {
+			return err
+		}
+		as := Actor{ID: a.ID, Name: a.Name, Source: by.Source, Request: by.Request}
+		return t.record(ctx, as, LoginSucceeded, a.ID, a.Name, nil)
+	})
+	if KindOf(err) == WrongPassword {
+		return d.refused(ctx, by, LoginFailed, a, err)
+	}
+	return err
 }
 
 // login reads whom the credentials name, nil if nobody, and the target.

@@ -434,3 +434,65 @@ func TestNow(t *testing.T) {
 	c := newClock()
 	want(t, open(t, c.options).Now(), c.Time)
 }
+
+// A password that is replaced, or whose user is deleted, while its hash is
+// computed is a wrong one by the time the answer is known.
+func TestPasswordReplacedDuringALogin(t *testing.T) {
+	for name, meanwhile := range map[string]func(*storage.Directory) error{
+		"replaced": func(d *storage.Directory) error {
+			_, err := d.SetPassword(context.Background(), admin, "bob", "new", password.Policy{})
+			return err
+		},
+		"deleted": func(d *storage.Directory) error {
+			_, err := d.DeleteUser(context.Background(), admin, "bob")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, func(o *storage.Options) { o.Hashers = 2 })
+			d := s.Directory("d")
+			mustCreate(t, d, storage.NewUser{Name: "bob", Password: "old"})
+			s.OnVerify(func(string) {
+				if err := meanwhile(d); err != nil {
+					t.Error(err)
+				}
+			})
+			wantKind(t, login(t, d, "bob", "old"), storage.WrongPassword)
+			es, err := d.Events(t.Context(), storage.EventQuery{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last := es[len(es)-1]; last.Kind != storage.LoginFailed || last.Result != "wrong password" {
+				t.Errorf("the trail ends with %+v", last)
+			}
+		})
+	}
+}
+
+// A wrong password costs no less for a user whose hash is an older one.
+func TestOlderHashIsNoQuickNo(t *testing.T) {
+	s := open(t)
+	d := s.Directory("d")
+	old, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCreate(t, d, storage.NewUser{Name: "bob", Hash: string(old)})
+	var verified []string
+	s.OnVerify(func(encoded string) { verified = append(verified, encoded) })
+	wantKind(t, login(t, d, "bob", "wrong"), storage.WrongPassword)
+	want(t, verified, []string{string(old), password.Dummy(cheap)})
+}
+
+// What cannot be written into the trail does not happen.
+func TestNoLoginWithoutAnEvent(t *testing.T) {
+	s := open(t)
+	d := s.Directory("d")
+	mustCreate(t, d, storage.NewUser{Name: "bob", Password: "right"})
+	s.Exec(t, `ALTER TABLE event RENAME TO away`)
+	for _, p := range []password.Plain{"right", "wrong"} {
+		if err := login(t, d, "bob", p); err == nil || storage.KindOf(err) != storage.Internal {
+			t.Errorf("%s: %v", string(p), err)
+		}
+	}
+}

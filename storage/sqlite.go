@@ -42,8 +42,8 @@ const (
 // openSQLite opens the file at path, made if it is not there, as two pools.
 //
 // SQLite has one writer at a time, whatever one does. Several connections that
-// want to be it fight over a lock by polling; one connection makes them queue,
-// in order, and is three times as fast. Readers need not wait for it, and get
+// want to be it fight over a lock by polling; one connection makes them wait
+// for each other in this process, and is three times as fast. Readers need not wait for it, and get
 // a pool of their own.
 func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err error) {
 	path, err = filepath.Abs(path) // connections are opened later, wherever the process is by then
@@ -55,6 +55,11 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	// closing it would drop the locks that other stores of this process have
 	// on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		if _, missing := os.Stat(path); missing != nil { // a link to where no file is yet
+			f, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+		}
+	}
 	if err == nil {
 		err = f.Close()
 	}
@@ -75,21 +80,27 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	if err = setWAL(ctx, writer); err == nil {
+	if err = checkOurs(ctx, writer); err == nil {
+		err = setWAL(ctx, writer)
+	}
+	if err == nil {
 		err = migrate(ctx, writer)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
 	}
-	// At least four, so that a long list does not hold up logins on one core.
 	reader, err = openPool(path, url.Values{
 		"_pragma": {busyTimeout, "query_only(on)"},
-	}, max(4, runtime.GOMAXPROCS(0)))
+	}, maxReaders())
 	if err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
 	}
 	return writer, reader, nil
 }
+
+// maxReaders is how many connections read: at least four, so that a long list
+// does not hold up logins on one core.
+func maxReaders() int { return max(4, runtime.GOMAXPROCS(0)) }
 
 func openPool(path string, options url.Values, size int) (*sql.DB, error) {
 	options.Set("_dqs", "0")
@@ -105,6 +116,21 @@ func openPool(path string, options url.Values, size int) (*sql.DB, error) {
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	return db, nil
+}
+
+// applicationID is how the file says that it is a store: "ushr", as the first
+// migration sets it.
+const applicationID = 0x75736872
+
+// checkOurs refuses a file that is another program's, before anything in it is
+// changed. One without tables is new.
+func checkOurs(ctx context.Context, db *sql.DB) error {
+	var id, tables int
+	err := db.QueryRowContext(ctx, `SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id`).Scan(&id, &tables)
+	if err == nil && id != applicationID && tables > 0 {
+		return errors.New("the file is another program's database")
+	}
+	return err
 }
 
 // setWAL has the file keep a write-ahead log, so that readers do not wait for
@@ -161,16 +187,12 @@ func migrateTo(ctx context.Context, db *sql.DB, version int, file string) error 
 		return err
 	}
 	defer func() { _ = t.Rollback() }() // does nothing after Commit
-	var have, tables int
-	err = t.QueryRowContext(ctx, `SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version`).Scan(&have, &tables)
-	if err != nil {
+	var have int
+	if err := t.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&have); err != nil {
 		return err
 	}
 	if have >= version {
 		return nil
-	}
-	if have == 0 && tables > 0 {
-		return errors.New("the file is another program's database")
 	}
 	if _, err := t.ExecContext(ctx, string(script)); err != nil {
 		return fmt.Errorf("%s: %w", file, err)

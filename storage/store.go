@@ -54,6 +54,7 @@ type Store struct {
 	now            func() time.Time
 	hasher         *hasher
 	proofs         *proofs
+	lists          chan struct{} // holds a value for each list being read
 	close          func() error
 
 	// Prepared, for the reads that nearly every request makes.
@@ -94,6 +95,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		now:    o.Now,
 		hasher: newHasher(o.Hash, o.Hashers, o.Waiting),
 		proofs: newProofs(),
+		lists:  make(chan struct{}, maxReaders()/2),
 	}
 	s.close = sync.OnceValue(func() error {
 		s.hasher.stop()
@@ -108,6 +110,9 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.userByID, s.userByName = prepare(selectUserByID), prepare(selectUserByName)
 	s.loginByName, s.loginByEmail, s.loginByToken = prepare(selectLoginByName), prepare(selectLoginByEmail), prepare(selectLoginByToken)
+	if err == nil {
+		err = s.Ping(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -127,7 +132,22 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err != nil {
 		return wrap(err)
 	}
-	return wrap(t.Rollback())
+	defer func() { _ = t.Rollback() }()
+	// SQLite takes BEGIN on a file that it cannot write for a mere read.
+	_, err = t.ExecContext(ctx, `UPDATE directory SET seeded_at = seeded_at WHERE name IS NULL`)
+	return wrap(err)
+}
+
+// list waits for a turn to read something long, and returns what ends it. Half
+// of the readers are left for what is short: a few long lists must not hold up
+// every login.
+func (s *Store) list(ctx context.Context) (done func(), err error) {
+	select {
+	case s.lists <- struct{}{}:
+		return func() { <-s.lists }, nil
+	case <-ctx.Done():
+		return nil, wrap(ctx.Err())
+	}
 }
 
 // Now is the store's time: that of [Options].Now, UTC.

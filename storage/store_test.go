@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -84,6 +85,8 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		return path
 	}
+	// A store of the next version.
+	const newer = `CREATE TABLE t (a); PRAGMA application_id = 0x75736872; PRAGMA user_version = 2`
 	text := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(text, []byte(strings.Repeat("no database\n", 1000)), 0o600); err != nil {
 		t.Fatal(err)
@@ -95,8 +98,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"no path", "a store is a file", storage.Options{}},
 		{"memory", "a store is a file", storage.Options{Path: ":memory:"}},
 		{"no such directory", "no such file", storage.Options{Path: filepath.Join(t.TempDir(), "a", "b")}},
-		{"newer", "newer version: its schema is 1000", storage.Options{Path: db(`PRAGMA user_version = 1000`)}},
+		{"newer", "newer version: its schema is 2, the newest known here is 1", storage.Options{Path: db(newer)}},
 		{"another program's", "another program's database", storage.Options{Path: db(`CREATE TABLE t (a)`)}},
+		{"another program's, with versions", "another program's database", storage.Options{Path: db(`CREATE TABLE t (a); PRAGMA user_version = 1`)}},
 		{"no database", "not a database", storage.Options{Path: text}},
 		{"parameters", "memory 1 KiB", storage.Options{Path: filepath.Join(t.TempDir(), "x"), Hash: password.Params{Memory: 1, Time: 1, Threads: 1}}},
 	} {
@@ -318,5 +322,81 @@ func TestKill(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What kill -9 cannot show: a commit is on the disk before it is acknowledged.
+func TestCommitsAreOnTheDisk(t *testing.T) {
+	want(t, open(t).Synchronous(t), 2)
+}
+
+// A file that is refused is as it was.
+func TestRefusedFileIsNotChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), `CREATE TABLE t (a)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := storage.Open(t.Context(), storage.Options{Path: path}); err == nil {
+		t.Fatal("opened", s.Close())
+	}
+	after, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed: %v", err)
+	}
+}
+
+func TestPingWantsToWrite(t *testing.T) {
+	s := open(t)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Exec(t, `PRAGMA query_only = on`)
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("a store that cannot be written is well")
+	}
+	s.Exec(t, `PRAGMA query_only = off`)
+}
+
+func TestLinkToAFileThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(dir, "real.db"), filepath.Join(dir, "link.db")); err != nil {
+		t.Fatal(err)
+	}
+	openAt(t, filepath.Join(dir, "link.db"))
+	info, err := os.Stat(filepath.Join(dir, "real.db"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// Long lists leave readers for what is short, and wait no longer than they may.
+func TestListsLeaveRoom(t *testing.T) {
+	s := open(t)
+	d := s.Directory("d")
+	mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"})
+	release := s.HoldLists()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, _, err := d.Users(ctx, storage.UserQuery{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("users: %v", err)
+	}
+	if _, err := d.Events(ctx, storage.EventQuery{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("events: %v", err)
+	}
+	mustUser(t, d, "bob")
+	release()
+	if _, n, err := d.Users(t.Context(), storage.UserQuery{}); err != nil || n != 1 {
+		t.Errorf("%d users, %v", n, err)
 	}
 }

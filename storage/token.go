@@ -86,7 +86,7 @@ func digest(secret password.Plain) []byte {
 }
 
 const (
-	keyColumns = `, k.user_id, k.created_at, k.expires_at`
+	keyColumns = `, k.user_id AS holder_id, k.created_at, k.expires_at`
 
 	selectLoginByToken = `SELECT ` + callerColumns + keyColumns + `
 		FROM token k JOIN "user" u ON u.directory = k.directory AND u.id = k.user_id` + callerRoles + `

@@ -136,3 +136,15 @@ func TestLoginRacingAChange(t *testing.T) {
 	}
 	t.Logf("%d logins before the change, %d after", given, refused)
 }
+
+func TestTokenOfAnotherDirectory(t *testing.T) {
+	s := open(t)
+	u := mustCreate(t, s.Directory("a"), storage.NewUser{Name: "bob", Password: "p"})
+	mustCreate(t, s.Directory("b"), storage.NewUser{Name: "bob", Password: "p"})
+	ts, err := s.Directory("a").CreateTokens(t.Context(), admin, u, storage.TokenSpec{Kind: "access", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = s.Directory("b").AuthenticateToken(t.Context(), "access", ts[0].Secret, "")
+	wantKind(t, err, storage.NotFound)
+}

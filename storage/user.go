@@ -215,6 +215,11 @@ func (d *Directory) Users(ctx context.Context, q UserQuery) (users []User, total
 		args = append(args, *q.Name)
 		where += ` AND name = $` + strconv.Itoa(len(args))
 	}
+	done, err := d.s.list(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer done()
 	// Both queries see the same moment.
 	t, err := d.s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -225,7 +230,7 @@ func (d *Directory) Users(ctx context.Context, q UserQuery) (users []User, total
 		return nil, 0, wrap(err)
 	}
 	n := len(args)
-	args = append(args, cmp.Or(q.Limit, math.MaxInt64), q.Offset)
+	args = append(args, cmp.Or(q.Limit, math.MaxInt), q.Offset)
 	page := `SELECT *` + where + orderBy + ` LIMIT $` + strconv.Itoa(n+1) + ` OFFSET $` + strconv.Itoa(n+2)
 	as, err := readAccounts(t.QueryContext(ctx, `SELECT `+userColumns+` FROM (`+page+`) u`+userRoles+orderBy+`, position`, args...))
 	if err != nil {

@@ -352,3 +352,16 @@ func TestManyRoles(t *testing.T) {
 	want(t, mustCreate(t, d, storage.NewUser{Name: "bob", Roles: roles}).Roles, roles)
 	want(t, mustUser(t, d, "bob").Roles, roles)
 }
+
+func TestLimitIsTheDirectorys(t *testing.T) {
+	s := open(t)
+	for _, name := range []string{"a", "b", "c"} {
+		mustCreate(t, s.Directory("other"), storage.NewUser{Name: name})
+	}
+	d := s.Directory("d")
+	mustCreate(t, d, storage.NewUser{Name: "a", Limit: 1})
+	_, err := d.CreateUser(t.Context(), admin, storage.NewUser{ID: "b", Name: "b", Limit: 1})
+	wantKind(t, err, storage.Limit)
+	_, err = d.CreateUser(t.Context(), admin, storage.NewUser{ID: "a", Name: "a", Limit: 1})
+	wantKind(t, err, storage.Exists, "id") // told before the limit, and the id before the name
+}

@@ -1,3 +1,6 @@
+-- "ushr": how the file says that it is a store (see checkOurs).
+PRAGMA application_id = 1970497650;
+
 -- Times are microseconds since 1970 UTC. A directory is a world of its own:
 -- nothing refers across. Documents are JSON objects that only their owner,
 -- above this package, understands.
@@ -22,7 +25,7 @@ CREATE TABLE "user" (
     updated_at       INTEGER,
     document         TEXT    NOT NULL,
     PRIMARY KEY (directory, id),
-    UNIQUE (directory, realm, name)
+    UNIQUE (directory, name, realm) -- in this order, since names are looked for without a realm, too
 ) STRICT;
 
 CREATE UNIQUE INDEX user_email ON "user" (directory, email) WHERE email <> '';
@@ -58,7 +61,7 @@ CREATE TABLE token (
     FOREIGN KEY (directory, user_id) REFERENCES "user" (directory, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX token_user ON token (directory, user_id);
+CREATE INDEX token_user ON token (directory, user_id, expires_at);
 
 CREATE TABLE policy (
     directory  TEXT    NOT NULL,

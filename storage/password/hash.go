@@ -97,10 +97,13 @@ func Verify(encoded string, p Plain) error {
 		if err := checkBcrypt(encoded); err != nil {
 			return err
 		}
-		// The length is looked at last, so that it does not show in the time taken.
+		// bcrypt sees no more than the first 72 bytes, and takes a password
+		// and a NUL for the end of one turn of its key: "p" and "p\x00p" are
+		// the same to it. Both are looked at last, so that they do not show in
+		// the time taken.
 		err := bcrypt.CompareHashAndPassword([]byte(encoded), []byte(p))
 		switch {
-		case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword), len(p) > bcryptReads:
+		case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword), len(p) > bcryptReads, strings.Contains(string(p), "\x00"):
 			return ErrMismatch
 		case err != nil:
 			return fmt.Errorf("%w: bcrypt", ErrMalformed)

@@ -92,6 +92,16 @@ func TestBcryptNeverTruncates(t *testing.T) {
 	}
 }
 
+// To bcrypt a password, a NUL and the password again are the password.
+func TestBcryptTakesNoNUL(t *testing.T) {
+	h := mustBcrypt(t, "secret12")
+	for _, other := range []string{"secret12\x00secret12", "secret12\x00"} {
+		if err := Verify(h, Plain(other)); !errors.Is(err, ErrMismatch) {
+			t.Errorf("%q: %v, want a mismatch", other, err)
+		}
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	const salt, key = "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	argon := func(numbers string) string { return "$argon2id$v=19$" + numbers + "$" + salt + "$" + key }

@@ -37,6 +37,7 @@ func TestPolicy(t *testing.T) {
 		{"few classes", Policy{MinClasses: 3}, "aaaAAA漢", []Violation{{MinClasses, 3, 2}}},
 		{"letters without case are of no class", Policy{MinClasses: 1}, "漢", []Violation{{MinClasses, 1, 0}}},
 		{"newline", Policy{NoNewlines: true}, "a\nb\r\u2028", []Violation{{NoNewlines, 0, 3}}},
+		{"every newline", Policy{NoNewlines: true}, "\n\r\u0085\u2028\u2029", []Violation{{NoNewlines, 0, 5}}},
 		{"tab is no newline", Policy{NoNewlines: true}, "a\tb", nil},
 		{"newline not asked about", Policy{}, "a\nb", nil},
 		{
