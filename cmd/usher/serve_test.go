@@ -423,7 +423,7 @@ func TestFlagBeforeVariable(t *testing.T) {
 // A first start that is interrupted has said each password that the store has.
 func TestInterruptedFirstStart(t *testing.T) {
 	dir := t.TempDir()
-	for wait := 20 * time.Millisecond; ; wait += 10 * time.Millisecond {
+	for wait := 15 * time.Millisecond; ; wait = wait * 3 / 2 {
 		cmd := command(t, dir, nil, "serve", "--listen", "127.0.0.1:0", "--db", fmt.Sprintf("%d.db", wait))
 		var stderr lockedBuffer
 		cmd.Stderr = &stderr
@@ -454,19 +454,19 @@ func TestInterruptedFirstStart(t *testing.T) {
 // lockedBuffer may be read while it is written.
 type lockedBuffer struct {
 	mu sync.Mutex
-	bytes.Buffer
+	b  bytes.Buffer // not embedded: its ReadFrom would go round the lock
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	return b.b.Write(p)
 }
 
 func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.b.String()
 }
 
 func TestBanner(t *testing.T) {
