@@ -220,7 +220,7 @@ func FuzzPermission(f *testing.F) {
 	f.Add("/{}/{/}/*/", "", "//}/{//", "")
 	f.Fuzz(func(t *testing.T, template, value, path, self string) {
 		if len(template) > 40 || len(path) > 40 {
-			t.Skip("the one that tries everything takes too long")
+			return // the one that tries everything takes too long
 		}
 		methods := []gen.GlobPermissionPublicViewMethods{gen.GET}
 		p := compile(gen.GlobPermissionPublicView{Methods: &methods, Path: &template, Params: &map[string][]string{"id": {value}}})
