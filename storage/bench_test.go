@@ -13,10 +13,10 @@ import (
 func world(b *testing.B, set ...func(*storage.Options)) *storage.Directory {
 	b.Helper()
 	d := open(b, set...).Directory("d")
-	seed := storage.Seed{Roles: []storage.Role{
+	seed := storage.Seed{Records: map[storage.RecordKind][]storage.Record{storage.Role: {
 		{ID: "r1", Name: "search", Document: raw(`{"permissions":[{"methods":["PATCH"],"path":"/users/{id}","params":{"id":["#ID"]}}]}`)},
 		{ID: "r2", Name: "developer", Document: raw(`{"permissions":[{"methods":["PATCH"],"path":"/users/{id}","params":{"id":["#ID"]}}]}`)},
-	}}
+	}}}
 	for i := range 1000 {
 		seed.Users = append(seed.Users, storage.NewUser{
 			ID: fmt.Sprintf("fe0885f2-8885-4c46-a3ea-8e5d0041%04d", i), Realm: "native", Name: fmt.Sprint("user", i),

@@ -24,7 +24,8 @@ type Event struct {
 // EventKind says what happened.
 type EventKind string
 
-// The kinds of events.
+// The kinds of events; and of a record, by its kind, "role-created",
+// "role-updated" and "role-deleted".
 const (
 	LoginSucceeded       EventKind = "login"                  // a password was proven, other than from memory
 	LoginFailed          EventKind = "login-failed"           // target: the user, if the name is one's
@@ -35,10 +36,11 @@ const (
 	UserUpdated          EventKind = "user-updated"
 	UserDeleted          EventKind = "user-deleted"
 	RolesChanged         EventKind = "roles-changed" // of a user, next to UserUpdated
-	RoleCreated          EventKind = "role-created"
+	PolicyCreated        EventKind = "policy-created"
 	PolicyUpdated        EventKind = "policy-updated"
 	TokensCreated        EventKind = "tokens-created"
-	Seeded               EventKind = "seeded" // stands for all that the seed made
+	TokensEnded          EventKind = "tokens-ended" // by their holder or an administrator; not with a password or a user
+	Seeded               EventKind = "seeded"       // stands for all that the seed made
 )
 
 // record adds an event to the trail, with the outcome that err stands for.

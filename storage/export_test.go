@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"testing"
 
 	"usher/storage/password"
@@ -54,4 +55,30 @@ func (s *Store) NoPatience(t *testing.T) {
 	if _, err := s.writer.ExecContext(t.Context(), `PRAGMA busy_timeout = 0`); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Count is how many rows a table has.
+func (s *Store) Count(t *testing.T, table string) (n int) {
+	t.Helper()
+	if err := s.reader.QueryRowContext(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Schema is the migrations up to a version, as a script.
+func Schema(t *testing.T, version int) (script string) {
+	t.Helper()
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files[:version] {
+		b, err := migrations.ReadFile("migrations/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		script += string(b)
+	}
+	return script + fmt.Sprintf("PRAGMA user_version = %d;", version)
 }

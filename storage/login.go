@@ -23,8 +23,8 @@ type Credentials struct {
 // Login is who proved to be who, and what was read along with it.
 type Login struct {
 	User   User
-	Roles  []Role // those of User.Roles that exist, in that order
-	Target *User  // the user with the id asked for; nil: there is none, or none was asked for
+	Roles  []Record // those of User.Roles that exist, in that order
+	Target *User    // the user with the id asked for; nil: there is none, or none was asked for
 }
 
 // One query for the caller with the roles' rights, and the target with the
@@ -35,7 +35,7 @@ type Login struct {
 const (
 	callerColumns = userColumns + `, r.id, r.created_at, r.updated_at, r.document, ur.position`
 	targetColumns = userColumns + `, NULL, NULL, NULL, NULL, ur.position`
-	callerRoles   = userRoles + ` LEFT JOIN role r ON r.directory = ur.directory AND r.name = ur.role`
+	callerRoles   = userRoles + ` LEFT JOIN record r ON r.directory = ur.directory AND r.kind = 'role' AND r.name = ur.role`
 
 	selectLoginByName = `SELECT ` + callerColumns + ` FROM "user" u` + callerRoles + `
 		WHERE u.directory = $1 AND u.realm = $3 AND u.name = $4
@@ -153,7 +153,7 @@ func readLogin(rows *sql.Rows, err error, target string, isCaller func(*account)
 		}
 		as = u.addTo(as)
 		if id.Valid && isCaller(&u.account) {
-			l.Roles = append(l.Roles, Role{
+			l.Roles = append(l.Roles, Record{
 				ID: id.String, Name: u.role.String,
 				CreatedAt: fromMicros(createdAt), UpdatedAt: fromMicros(updatedAt),
 				Document: json.RawMessage(document),

@@ -25,12 +25,12 @@ func count(s *storage.Store) *atomic.Int64 {
 
 func TestAuthenticate(t *testing.T) {
 	d := open(t).Directory("d")
-	for _, r := range []storage.Role{
+	for _, r := range []storage.Record{
 		{ID: "r1", Name: "search", Document: raw(`{"p":1}`)},
 		{ID: "r2", Name: "admin", Document: raw(`{"p":2}`)},
 		{ID: "r3", Name: "unused"},
 	} {
-		if _, err := d.CreateRole(t.Context(), admin, r); err != nil {
+		if _, err := d.Records(storage.Role).Create(t.Context(), admin, r, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,17 +38,17 @@ func TestAuthenticate(t *testing.T) {
 	mustCreate(t, d, storage.NewUser{ID: "2", Realm: "y", Name: "bob", Password: "of bob in y"})
 	mustCreate(t, d, storage.NewUser{ID: "3", Name: "without"})
 	mustCreate(t, d, storage.NewUser{ID: "0", Name: "ann", Password: "", Roles: []string{"unused"}})
-	rs, err := d.Roles(t.Context())
+	rs, err := d.Records(storage.Role).List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	searchThenAdmin := []storage.Role{rs[1], rs[0]}
+	searchThenAdmin := rs[:2]
 
 	tests := []struct {
 		name   string
 		c      storage.Credentials
 		id     string // "": WrongPassword
-		roles  []storage.Role
+		roles  []storage.Record
 		target string
 	}{
 		{"by name", storage.Credentials{Realm: "x", Name: "bob", Password: "of bob in x"}, "1", searchThenAdmin, ""},
@@ -343,13 +343,16 @@ func TestEndedContext(t *testing.T) {
 		"UpdateUser":   func() error { _, err := d.UpdateUser(ctx, admin, storage.UserEdit{ID: "1", Password: "q"}); return err },
 		"DeleteUser":   func() error { _, err := d.DeleteUser(ctx, admin, "1"); return err },
 		"CreateTokens": func() error { _, err := d.CreateTokens(ctx, admin, u); return err },
-		"CreateRole":   func() error { _, err := d.CreateRole(ctx, admin, storage.Role{ID: "1", Name: "r"}); return err },
+		"CreateRecord": func() error {
+			_, err := d.Records(storage.Role).Create(ctx, admin, storage.Record{ID: "1", Name: "r"}, nil)
+			return err
+		},
 		"UpdatePolicy": func() error { _, err := d.UpdatePolicy(ctx, admin, "1", nil); return err },
 		"Seed":         func() error { _, err := d.Seed(ctx, admin, storage.Seed{}); return err },
 		"User":         func() error { _, err := d.User(ctx, "1"); return err },
 		"UserNamed":    func() error { _, err := d.UserNamed(ctx, "", "bob"); return err },
 		"Users":        func() error { _, _, err := d.Users(ctx, storage.UserQuery{}); return err },
-		"Roles":        func() error { _, err := d.Roles(ctx); return err },
+		"Roles":        func() error { _, err := d.Records(storage.Role).List(ctx); return err },
 		"Policies":     func() error { _, err := d.Policies(ctx); return err },
 		"Events":       func() error { _, err := d.Events(ctx, storage.EventQuery{}); return err },
 		"Ping":         func() error { return s.Ping(ctx) },

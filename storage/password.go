@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 
 	"usher/storage/password"
 )
@@ -35,7 +36,7 @@ func (d *Directory) ChangePassword(ctx context.Context, by Actor, c PasswordChan
 	if err != nil {
 		return User{}, err
 	}
-	hash, err := d.hashNew(ctx, c.New, c.Policy)
+	hash, err := d.hashNew(ctx, &a, c.New, c.Policy)
 	if err != nil {
 		return User{}, err
 	}
@@ -43,7 +44,7 @@ func (d *Directory) ChangePassword(ctx context.Context, by Actor, c PasswordChan
 	if by.ID == "" {
 		actor.ID, actor.Name = a.ID, a.Name // the old password says who it is
 	}
-	changed, err := d.setPassword(ctx, actor, PasswordChanged, a.ID, hash, ifVersion, a.version)
+	changed, err := d.setPassword(ctx, actor, PasswordChanged, a.ID, newPassword{hash, c.Policy}, ifVersion, a.version)
 	if KindOf(err) == Conflict {
 		return User{}, d.refused(ctx, by, PasswordChangeFailed, &a, &Error{Kind: WrongPassword})
 	}
@@ -85,14 +86,15 @@ func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (a
 // administrator does, ends the user's tokens and returns the user as changed.
 // Errors: NotFound, WeakPassword, Busy.
 func (d *Directory) SetPassword(ctx context.Context, by Actor, id string, p password.Plain, y password.Policy) (User, error) {
-	if _, err := d.accountByID(ctx, id); err != nil {
-		return User{}, err
-	}
-	hash, err := d.hashNew(ctx, p, y)
+	a, err := d.accountByID(ctx, id)
 	if err != nil {
 		return User{}, err
 	}
-	a, err := d.setPassword(ctx, by, PasswordSet, id, hash, ifAny)
+	hash, err := d.hashNew(ctx, &a, p, y)
+	if err != nil {
+		return User{}, err
+	}
+	a, err = d.setPassword(ctx, by, PasswordSet, id, newPassword{hash, y}, ifAny)
 	return a.User, err
 }
 
@@ -107,20 +109,20 @@ func (d *Directory) InitPassword(ctx context.Context, by Actor, id string, p pas
 	if a.HasPassword {
 		return User{}, &Error{Kind: Conflict}
 	}
-	hash, err := d.hashNew(ctx, p, y)
+	hash, err := d.hashNew(ctx, &a, p, y)
 	if err != nil {
 		return User{}, err
 	}
-	a, err = d.setPassword(ctx, by, PasswordSet, id, hash, ifNone)
+	a, err = d.setPassword(ctx, by, PasswordSet, id, newPassword{hash, y}, ifNone)
 	return a.User, err
 }
 
 // newHash is the hash to store for a user who comes with a password in plain
-// text, which counts if there are both, or hashed; "" for neither. Errors:
-// WeakPassword, Busy, Invalid.
-func (d *Directory) newHash(ctx context.Context, p password.Plain, encoded string, y password.Policy) (string, error) {
+// text, which counts if there are both, or hashed; "" for neither. a is the
+// user as there already is, or nil. Errors: WeakPassword, Busy, Invalid.
+func (d *Directory) newHash(ctx context.Context, a *account, p password.Plain, encoded string, y password.Policy) (string, error) {
 	if p != "" {
-		return d.hashNew(ctx, p, y)
+		return d.hashNew(ctx, a, p, y)
 	}
 	if encoded != "" {
 		if err := password.CheckEncoded(encoded); err != nil {
@@ -130,13 +132,60 @@ func (d *Directory) newHash(ctx context.Context, p password.Plain, encoded strin
 	return encoded, nil
 }
 
-// hashNew makes the hash of a new password, if the policy lets it. Errors:
-// WeakPassword, Busy.
-func (d *Directory) hashNew(ctx context.Context, p password.Plain, y password.Policy) (string, error) {
+// hashNew makes the hash of a new password of a, nil for a new user, if the
+// policy lets it. Errors: WeakPassword, Busy.
+func (d *Directory) hashNew(ctx context.Context, a *account, p password.Plain, y password.Policy) (string, error) {
 	if err := checkPolicy(p, y); err != nil {
 		return "", err
 	}
+	if a != nil && y.Unique > 0 {
+		if err := d.checkReuse(ctx, a, p, y.Unique); err != nil {
+			return "", err
+		}
+	}
 	return d.s.hasher.hash(ctx, p)
+}
+
+// checkReuse returns WeakPassword if p is one of the last passwords of a, as
+// many of them as unique says. It costs a hash for each. Errors: Busy, too.
+func (d *Directory) checkReuse(ctx context.Context, a *account, p password.Plain, unique int) error {
+	hashes := []string{a.hash}
+	rows, err := d.s.reader.QueryContext(ctx, `SELECT password_hash FROM password_history
+		WHERE directory = $1 AND user_id = $2 ORDER BY replaced_at DESC LIMIT $3`, d.name, a.ID, unique-1)
+	if err != nil {
+		return wrap(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var hash string
+		if err := rows.Scan(&hash); err != nil {
+			return wrap(err)
+		}
+		hashes = append(hashes, hash)
+	}
+	if err := rows.Err(); err != nil {
+		return wrap(err)
+	}
+	for _, hash := range hashes {
+		if hash == "" {
+			continue
+		}
+		// A turn for each: many old passwords must not keep a hasher for long.
+		err := d.s.hasher.run(ctx, func() error { return d.s.hasher.verify(hash, p) })
+		if err == nil {
+			return &Error{Kind: WeakPassword, Violations: []password.Violation{{Rule: password.Reused, Want: unique}}}
+		}
+		if !errors.Is(err, password.ErrMismatch) {
+			return err
+		}
+	}
+	return nil
+}
+
+// newPassword is a password to be set, and the policy that it was held against.
+type newPassword struct {
+	hash   string
+	policy password.Policy
 }
 
 // checkPolicy returns WeakPassword for what the policy does not let pass.
@@ -148,17 +197,17 @@ func checkPolicy(p password.Plain, y password.Policy) error {
 }
 
 // What must be so for a password to be replaced: a condition for setPassword
-// to go on with, its parameter being $6.
+// to go on with, its parameter being $7.
 const (
 	ifAny     = ``
 	ifNone    = ` AND password_hash = ''`
-	ifVersion = ` AND password_version = $6`
+	ifVersion = ` AND password_version = $7`
 )
 
 // setPassword is tx.setPassword as a transaction of its own.
-func (d *Directory) setPassword(ctx context.Context, by Actor, kind EventKind, id, hash, condition string, args ...any) (a account, err error) {
+func (d *Directory) setPassword(ctx context.Context, by Actor, kind EventKind, id string, p newPassword, condition string, args ...any) (a account, err error) {
 	err = d.write(ctx, func(ctx context.Context, t *tx) error {
-		a, err = t.setPassword(ctx, by, kind, id, hash, condition, args...)
+		a, err = t.setPassword(ctx, by, kind, id, p, condition, args...)
 		return err
 	})
 	if err != nil {
@@ -167,13 +216,18 @@ func (d *Directory) setPassword(ctx context.Context, by Actor, kind EventKind, i
 	return a, nil
 }
 
-// setPassword replaces a user's password by the one that hash is of, ends the
-// user's tokens and returns the user as changed. Errors: NotFound; Conflict if
+// setPassword replaces a user's password, ends the user's tokens but for the
+// lasting ones, and returns the user as changed. Errors: NotFound; Conflict if
 // the condition does not hold.
-func (t *tx) setPassword(ctx context.Context, by Actor, kind EventKind, id, hash, condition string, args ...any) (account, error) {
-	n, err := t.exec(ctx, `UPDATE "user" SET password_hash = $1, password_version = $2, updated_at = $3
-		WHERE directory = $4 AND id = $5`+condition,
-		append([]any{hash, newVersion(), micros(t.now), t.directory, id}, args...)...)
+func (t *tx) setPassword(ctx context.Context, by Actor, kind EventKind, id string, p newPassword, condition string, args ...any) (account, error) {
+	old, err := t.user(ctx, id)
+	if err != nil {
+		return account{}, err
+	}
+	n, err := t.exec(ctx, `UPDATE "user"
+		SET password_hash = $1, password_version = $2, password_set_at = $3, updated_at = $3, password_own = $4
+		WHERE directory = $5 AND id = $6`+condition,
+		append([]any{p.hash, newVersion(), micros(t.now), by.ID == id, t.directory, id}, args...)...)
 	if err != nil {
 		return account{}, err
 	}
@@ -184,8 +238,28 @@ func (t *tx) setPassword(ctx context.Context, by Actor, kind EventKind, id, hash
 	if n == 0 {
 		return account{}, &Error{Kind: Conflict}
 	}
-	if _, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2`, t.directory, id); err != nil {
+	if err := t.keepOld(ctx, old, p.policy.Unique-1); err != nil {
+		return account{}, err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND lasting = 0`, t.directory, id); err != nil {
 		return account{}, err
 	}
 	return a, t.record(ctx, by, kind, a.ID, a.Name, nil)
+}
+
+// keepOld puts the password that a had among those that were replaced, and
+// forgets them but for the last few, as many as a policy asks after. A password
+// that nobody asks after is one that can only be stolen.
+func (t *tx) keepOld(ctx context.Context, a account, few int) error {
+	if few > 0 && a.hash != "" {
+		_, err := t.exec(ctx, `INSERT INTO password_history (directory, user_id, password_version, replaced_at, password_hash)
+			VALUES ($1, $2, $3, $4, $5)`, t.directory, a.ID, a.version, micros(t.now), a.hash)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(ctx, `DELETE FROM password_history WHERE directory = $1 AND user_id = $2 AND password_version NOT IN (
+		SELECT password_version FROM password_history WHERE directory = $1 AND user_id = $2
+		ORDER BY replaced_at DESC LIMIT $3)`, t.directory, a.ID, max(few, 0))
+	return err
 }

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -261,4 +262,111 @@ func TestChangePasswordIsWholeOrNothing(t *testing.T) {
 		wantKind(t, login(t, d, "bob", wrong), storage.WrongPassword)
 		old = right
 	}
+}
+
+// A password may come back only after as many others as the policy says, and
+// older ones are not kept.
+func TestUniquePasswords(t *testing.T) {
+	s := open(t)
+	d := s.Directory("d")
+	mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "a"})
+	three := password.Policy{MinLength: 1, Unique: 3}
+	set := func(p password.Plain, y password.Policy) error {
+		_, err := d.SetPassword(t.Context(), admin, "1", p, y)
+		return err
+	}
+	change := func(old, p password.Plain, y password.Policy) error {
+		_, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: "1", Old: old, New: p, Policy: y})
+		return err
+	}
+	update := func(p password.Plain, y password.Policy) error {
+		_, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Password: p, Policy: y})
+		return err
+	}
+	reused := func(err error, n int) {
+		t.Helper()
+		wantKind(t, err, storage.WeakPassword)
+		var e *storage.Error
+		errors.As(err, &e)
+		want(t, e.Violations, []password.Violation{{Rule: password.Reused, Want: n}})
+	}
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	reused(set("a", password.Policy{Unique: 1}), 1)
+	ok(set("b", three))
+	reused(set("b", three), 3)
+	reused(change("b", "a", three), 3)
+	reused(update("a", three), 3)
+	ok(change("b", "c", three))
+	reused(set("a", three), 3)
+	ok(set("d", three))
+	reused(set("b", three), 3)
+	ok(update("a", three)) // three others since
+	ok(set("a", password.Policy{}))
+
+	// That policy asked after none: what was before is forgotten.
+	ok(set("b", three))
+	ok(set("c", three))
+	wantKind(t, set("", three), storage.WeakPassword)
+	ok(set("d", three))
+	ok(set("a", three))
+	if err := login(t, d, "bob", "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.DeleteUser(t.Context(), admin, "1"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, s.Count(t, "password_history"), 0)
+}
+
+// Who set the password, and when, is known.
+func TestPasswordSetAt(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob"})
+	want(t, u.PasswordSetAt, time.Time{})
+	bob := storage.Actor{ID: "1", Name: "bob"}
+	for i, step := range []struct {
+		set func() (storage.User, error)
+		own bool
+	}{
+		{func() (storage.User, error) { return d.InitPassword(t.Context(), admin, "1", "a", password.Policy{}) }, false},
+		{func() (storage.User, error) {
+			return d.ChangePassword(t.Context(), storage.Actor{}, storage.PasswordChange{ID: "1", Old: "a", New: "b"})
+		}, true},
+		{func() (storage.User, error) { return d.SetPassword(t.Context(), admin, "1", "c", password.Policy{}) }, false},
+		{func() (storage.User, error) { return d.SetPassword(t.Context(), bob, "1", "d", password.Policy{}) }, true},
+		{func() (storage.User, error) {
+			return d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Password: "e"})
+		}, false},
+	} {
+		c.Time = c.Add(time.Hour)
+		u, err := step.set()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, u.PasswordSetAt, c.Time)
+		if u.PasswordOwn != step.own {
+			t.Errorf("step %d: own %v", i, u.PasswordOwn)
+		}
+		want(t, mustUser(t, d, "1"), u)
+	}
+	set := c.Time
+	c.Time = c.Add(time.Hour)
+	u, err := d.UpdateUser(t.Context(), bob, storage.UserEdit{ID: "1", Edit: func(u *storage.User) error {
+		u.PasswordSetAt, u.PasswordOwn = c.Time, true // not for an edit to say
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, u.PasswordSetAt, set)
+	want(t, u.PasswordOwn, false)
+	want(t, mustUser(t, d, "1"), u)
+	with := mustCreate(t, d, storage.NewUser{ID: "2", Name: "ann", Password: "p", CreatedAt: c.AddDate(-1, 0, 0)})
+	want(t, with.PasswordSetAt, c.AddDate(-1, 0, 0))
 }

@@ -18,7 +18,7 @@ type Policy struct {
 
 const selectPolicies = `SELECT id, is_default, document FROM policy WHERE directory = $1`
 
-// Policies returns all policies, in the order in which they were seeded.
+// Policies returns all policies, in the order in which they were made.
 func (d *Directory) Policies(ctx context.Context) (ps []Policy, err error) {
 	rows, err := d.s.reader.QueryContext(ctx, selectPolicies+` ORDER BY position`, d.name)
 	if err != nil {
@@ -66,6 +66,31 @@ func (d *Directory) UpdatePolicy(ctx context.Context, by Actor, id string, edit 
 			return err
 		}
 		return t.record(ctx, by, PolicyUpdated, id, "", nil)
+	})
+	if err != nil {
+		return Policy{}, err
+	}
+	return p, nil
+}
+
+// CreatePolicy makes a policy, the last in order, and returns it; a nil
+// Document is {}. Errors: Invalid (id, default, document), Exists (id).
+func (d *Directory) CreatePolicy(ctx context.Context, by Actor, p Policy) (Policy, error) {
+	if p.Default { // there is one already, and which one it is never changes
+		return Policy{}, &Error{Kind: Invalid, Field: "default"}
+	}
+	if p.Document == nil {
+		p.Document = json.RawMessage("{}")
+	}
+	err := d.write(ctx, func(ctx context.Context, t *tx) error {
+		var last sql.NullInt64
+		if err := t.QueryRowContext(ctx, `SELECT max(position) FROM policy WHERE directory = $1`, t.directory).Scan(&last); err != nil {
+			return wrap(err)
+		}
+		if err := t.createPolicy(ctx, p, int(last.Int64)+1); err != nil {
+			return err
+		}
+		return t.record(ctx, by, PolicyCreated, p.ID, "", nil)
 	})
 	if err != nil {
 		return Policy{}, err

@@ -53,3 +53,38 @@ func TestPolicies(t *testing.T) {
 	wantKind(t, err, storage.NotFound)
 	want(t, policies(), changed)
 }
+
+func TestCreatePolicy(t *testing.T) {
+	d := open(t).Directory("d")
+	for _, tt := range []struct {
+		p     storage.Policy
+		kind  storage.Kind
+		field string
+	}{
+		{storage.Policy{ID: "1"}, 0, ""},
+		{storage.Policy{ID: "0", Document: raw(`{"length":3}`)}, 0, ""},
+		{storage.Policy{ID: "0"}, storage.Exists, "id"},
+		{storage.Policy{}, storage.Invalid, "id"},
+		{storage.Policy{ID: "2", Default: true}, storage.Invalid, "default"},
+		{storage.Policy{ID: "2", Document: raw("1")}, storage.Invalid, "document"},
+	} {
+		p, err := d.CreatePolicy(t.Context(), admin, tt.p)
+		if tt.field != "" {
+			wantKind(t, err, tt.kind, tt.field)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.p.Document == nil {
+			tt.p.Document = raw("{}")
+		}
+		want(t, p, tt.p)
+	}
+	ps, err := d.Policies(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, ps, []storage.Policy{{ID: "1", Document: raw("{}")}, {ID: "0", Document: raw(`{"length":3}`)}})
+	want(t, events(t, d, 1), []string{"policy-created admin> ok"})
+}

@@ -8,14 +8,14 @@ import (
 
 // Seed is what a directory starts with.
 type Seed struct {
-	Roles    []Role
+	Records  map[RecordKind][]Record
 	Policies []Policy // in the order that Policies answers
 	Users    []NewUser
 }
 
 // Seed puts all of seed into the directory, or nothing. It does so once in a
 // directory's life: done is false, and nothing is changed, if it was seeded
-// before, by whichever process. Errors: as CreateRole and CreateUser.
+// before, by whichever process. Errors: as Records.Create and CreateUser.
 func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, err error) {
 	// Asked twice, because hashing passwords only to find that nobody wants
 	// them would cost each start a second.
@@ -37,9 +37,11 @@ func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, e
 			return err
 		}
 		done = true
-		for _, r := range seed.Roles {
-			if err := t.createRole(ctx, &r); err != nil {
-				return err
+		for kind, records := range seed.Records {
+			for _, r := range records {
+				if err := t.createRecord(ctx, kind, &r); err != nil {
+					return err
+				}
 			}
 		}
 		for i, p := range seed.Policies {

@@ -16,7 +16,7 @@ func TestSeed(t *testing.T) {
 	s := openAt(t, path, c.options)
 	d := s.Directory("d")
 	seed := storage.Seed{
-		Roles:    []storage.Role{{ID: "r1", Name: "admin", Document: raw(`{"a":1}`)}},
+		Records:  map[storage.RecordKind][]storage.Record{storage.Role: {{ID: "r1", Name: "admin", Document: raw(`{"a":1}`)}}},
 		Policies: []storage.Policy{{ID: "1", Default: true}},
 		Users: []storage.NewUser{
 			{ID: "1", Name: "root", Password: "p", Roles: []string{"admin"}, CreatedAt: c.AddDate(-2, 0, 0), UpdatedAt: c.AddDate(-1, 0, 0)},
@@ -33,7 +33,7 @@ func TestSeed(t *testing.T) {
 	broken.Users[2] = storage.NewUser{ID: "3", Name: "x", Password: "p", Policy: password.Policy{MinLength: 2}}
 	_, err = d.Seed(t.Context(), admin, broken)
 	wantKind(t, err, storage.WeakPassword)
-	rs, err := d.Roles(t.Context())
+	rs, err := d.Records(storage.Role).List(t.Context())
 	if err != nil || rs != nil {
 		t.Fatal(rs, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -70,6 +71,54 @@ func TestFilesAreTheOwnersOnly(t *testing.T) {
 	want(t, len(files), 1) // the log is cleared away
 }
 
+// A store that the first version of the tables was made for keeps all it has.
+func TestMigrateRecords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClock()
+	now := c.UnixMicro()
+	const secret = "c2VjcmV0"
+	digest := sha256.Sum256([]byte(secret))
+	for _, x := range []struct {
+		query string
+		args  []any
+	}{
+		{storage.Schema(t, 1), nil},
+		{`INSERT INTO role VALUES ('d', 'r1', 'admin', ?, ?, '{"a":1}')`, []any{now, now}},
+		{`INSERT INTO "user" VALUES ('d', '1', 'native', 'bob', '', ?, 7, ?, NULL, '{}')`, []any{password.Dummy(cheap), now}},
+		{`INSERT INTO "user" VALUES ('d', '2', 'native', 'ann', '', '', 8, ?, ?, '{}')`, []any{now, now}},
+		{`INSERT INTO user_role VALUES ('d', '1', 0, 'admin')`, nil},
+		{`INSERT INTO token VALUES (?, 'd', '1', 'access', ?, ?)`, []any{digest[:], now, c.Add(time.Hour).UnixMicro()}},
+	} {
+		if _, err := db.Exec(x.query, x.args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	d := openAt(t, path, c.options).Directory("d")
+	l, k, err := d.AuthenticateToken(t.Context(), "access", secret, "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := storage.Record{ID: "r1", Name: "admin", CreatedAt: c.Time, UpdatedAt: c.Time, Document: raw(`{"a":1}`)}
+	want(t, l.Roles, []storage.Record{role})
+	want(t, l.User.PasswordSetAt, c.Time)
+	want(t, l.User.PasswordOwn, false)
+	want(t, l.Target.PasswordSetAt, time.Time{})
+	want(t, k, storage.Token{Kind: "access", UserID: "1", CreatedAt: c.Time, ExpiresAt: c.Add(time.Hour), Document: raw("{}")})
+	got, err := d.Records(storage.Role).List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, got, []storage.Record{role})
+}
+
 func TestOpenRefuses(t *testing.T) {
 	db := func(statement string) string {
 		path := filepath.Join(t.TempDir(), "test.db")
@@ -86,7 +135,7 @@ func TestOpenRefuses(t *testing.T) {
 		return path
 	}
 	// A store of the next version.
-	const newer = `CREATE TABLE t (a); PRAGMA application_id = 0x75736872; PRAGMA user_version = 2`
+	const newer = `CREATE TABLE t (a); PRAGMA application_id = 0x75736872; PRAGMA user_version = 1000`
 	text := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(text, []byte(strings.Repeat("no database\n", 1000)), 0o600); err != nil {
 		t.Fatal(err)
@@ -98,7 +147,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no path", "a store is a file", storage.Options{}},
 		{"memory", "a store is a file", storage.Options{Path: ":memory:"}},
 		{"no such directory", "no such file", storage.Options{Path: filepath.Join(t.TempDir(), "a", "b")}},
-		{"newer", "newer version: its schema is 2, the newest known here is 1", storage.Options{Path: db(newer)}},
+		{"newer", "newer version: its schema is 1000, the newest known here is", storage.Options{Path: db(newer)}},
 		{"another program's", "another program's database", storage.Options{Path: db(`CREATE TABLE t (a)`)}},
 		{"another program's, with versions", "another program's database", storage.Options{Path: db(`CREATE TABLE t (a); PRAGMA user_version = 1`)}},
 		{"no database", "not a database", storage.Options{Path: text}},

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"time"
 
 	"usher/storage/password"
@@ -14,31 +16,52 @@ import (
 // TokenSpec asks for a token.
 type TokenSpec struct {
 	Kind string        // what it is good for, "access"; AuthenticateToken must name the same
-	TTL  time.Duration // until it expires
+	TTL  time.Duration // until it expires; 0: it does not
+
+	Idle    bool // TTL counts from the last use, see AuthenticateToken
+	Lasting bool // it outlives its user's password
+	Sole    bool // it ends the user's others of its kind
+
+	ID       string          // unique in the directory and kind, for a token that is listed; may be empty
+	Document json.RawMessage // nil: {}
+
+	// Secret makes the secret, given the rest of the token, for those that must
+	// look like something: a UUID, a JWT. It must not be guessable. Its error
+	// undoes everything and is returned as it is. nil makes one of 43
+	// characters of base64url. It must do nothing else and may not call the
+	// store.
+	Secret func(Token) (password.Plain, error)
 }
 
-// Token stands for a user's password until it expires, the password changes
-// or the user is deleted.
+// Token stands for a user's password until it expires or is ended, the
+// password changes (unless it is lasting) or the user is deleted.
 type Token struct {
 	Kind      string
-	Secret    password.Plain // 43 characters of base64url; only in the answer that makes it
+	ID        string         // as in TokenSpec
+	Secret    password.Plain // only in the answer that makes it
 	UserID    string
-	CreatedAt time.Time // UTC
-	ExpiresAt time.Time // UTC
+	CreatedAt time.Time       // UTC
+	ExpiresAt time.Time       // UTC; zero: never
+	Document  json.RawMessage // a JSON object, {} if nothing
 }
 
-// keepExpired is how long a token that has expired can still be told from one
-// that never was. Without an end to it, a client that logs in every hour would
-// leave its tokens behind for ever.
-const keepExpired = 24 * time.Hour
+const (
+	// keepExpired is how long a token that has expired can still be told from
+	// one that never was. Without an end to it, a client that logs in every hour
+	// would leave its tokens behind for ever.
+	keepExpired = 24 * time.Hour
+	// renewEvery is how often the use of an idle token is written down at most:
+	// a read for each request that uses it should not become a write.
+	renewEvery = time.Minute
+)
 
 // CreateTokens makes a token for each spec, all or none, for a user as just
 // returned by Authenticate or another verb. Errors: WrongPassword if the
 // password has changed since u was read, or u is gone: a token does not
-// outlive the password it was given for.
-func (d *Directory) CreateTokens(ctx context.Context, by Actor, u User, specs ...TokenSpec) ([]Token, error) {
-	ts := make([]Token, len(specs))
-	err := d.write(ctx, func(ctx context.Context, t *tx) error {
+// outlive the password it was given for; Invalid (document), Exists (id), those
+// of TokenSpec.Secret.
+func (d *Directory) CreateTokens(ctx context.Context, by Actor, u User, specs ...TokenSpec) (ts []Token, err error) {
+	err = d.write(ctx, func(ctx context.Context, t *tx) error {
 		now, err := t.user(ctx, u.ID)
 		if KindOf(err) == NotFound || err == nil && now.version != u.version {
 			return &Error{Kind: WrongPassword}
@@ -46,29 +69,66 @@ func (d *Directory) CreateTokens(ctx context.Context, by Actor, u User, specs ..
 		if err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND expires_at < $3`,
-			t.directory, u.ID, micros(t.now.Add(-keepExpired)))
-		if err != nil {
-			return err
-		}
-		for i, spec := range specs {
-			ts[i] = Token{
-				Kind: spec.Kind, Secret: newSecret(), UserID: u.ID,
-				CreatedAt: t.now, ExpiresAt: utc(t.now.Add(spec.TTL)),
-			}
-			_, err := t.exec(ctx, `INSERT INTO token (sha256, directory, user_id, kind, created_at, expires_at)
-				VALUES ($1, $2, $3, $4, $5, $6)`,
-				digest(ts[i].Secret), t.directory, u.ID, spec.Kind, micros(ts[i].CreatedAt), micros(ts[i].ExpiresAt))
-			if err != nil {
-				return err
-			}
-		}
-		return t.record(ctx, by, TokensCreated, u.ID, now.Name, nil)
+		ts, err = t.createTokens(ctx, by, now.User, specs)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return ts, nil
+}
+
+// createTokens makes a token for each spec, and clears the user's away that
+// nobody will ask for again. Errors: Invalid, Exists, those of TokenSpec.Secret.
+func (t *tx) createTokens(ctx context.Context, by Actor, u User, specs []TokenSpec) ([]Token, error) {
+	_, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND expires_at < $3`,
+		t.directory, u.ID, micros(t.now.Add(-keepExpired)))
+	if err != nil {
+		return nil, err
+	}
+	ts := make([]Token, len(specs))
+	for i, spec := range specs {
+		if ts[i], err = t.createToken(ctx, u, spec); err != nil {
+			return nil, err
+		}
+	}
+	return ts, t.record(ctx, by, TokensCreated, u.ID, u.Name, nil)
+}
+
+func (t *tx) createToken(ctx context.Context, u User, spec TokenSpec) (k Token, err error) {
+	k = Token{Kind: spec.Kind, ID: spec.ID, UserID: u.ID, CreatedAt: t.now, Document: spec.Document}
+	if k.Document == nil {
+		k.Document = json.RawMessage("{}")
+	}
+	if err := checkDocument(k.Document); err != nil {
+		return Token{}, err
+	}
+	var idle time.Duration
+	if spec.TTL != 0 {
+		k.ExpiresAt = utc(t.now.Add(spec.TTL))
+		if spec.Idle {
+			idle = spec.TTL
+		}
+	}
+	if spec.Sole {
+		_, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND kind = $3`, t.directory, u.ID, k.Kind)
+		if err != nil {
+			return Token{}, err
+		}
+	}
+	k.Secret = newSecret()
+	if spec.Secret != nil {
+		if k.Secret, err = spec.Secret(k); err != nil {
+			return Token{}, err
+		}
+	}
+	_, err = t.ExecContext(ctx, `INSERT INTO token (sha256, directory, user_id, kind, id, created_at, expires_at, idle, lasting, document)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		digest(k.Secret), t.directory, u.ID, k.Kind, k.ID, micros(k.CreatedAt), micros(k.ExpiresAt), idle.Microseconds(), spec.Lasting, string(k.Document))
+	if err != nil {
+		return Token{}, t.taken(ctx, err, claim{"id", `SELECT 1 FROM token WHERE directory = $1 AND kind = $2 AND id = $3`, []any{t.directory, k.Kind, k.ID}})
+	}
+	return k, nil
 }
 
 // newSecret returns 256 random bits: nobody guesses them, so that a fast
@@ -86,7 +146,8 @@ func digest(secret password.Plain) []byte {
 }
 
 const (
-	keyColumns = `, k.user_id AS holder_id, k.created_at, k.expires_at`
+	tokenColumns = `k.user_id AS holder_id, k.kind, k.id AS token_id, k.created_at AS made_at, k.expires_at, k.document AS note`
+	keyColumns   = `, k.idle, ` + tokenColumns
 
 	selectLoginByToken = `SELECT ` + callerColumns + keyColumns + `
 		FROM token k JOIN "user" u ON u.directory = k.directory AND u.id = k.user_id` + callerRoles + `
@@ -97,28 +158,226 @@ const (
 		ORDER BY user_id, position`
 )
 
+// tokenRow is where a row of tokenColumns is scanned to.
+type tokenRow struct {
+	Token
+	createdAt, expiresAt sql.NullInt64
+}
+
+// dest returns what to scan tokenColumns into.
+func (r *tokenRow) dest() []any {
+	return []any{&r.UserID, &r.Kind, &r.ID, &r.createdAt, &r.expiresAt, (*[]byte)(&r.Document)}
+}
+
+// token is the row just scanned.
+func (r *tokenRow) token() Token {
+	k := r.Token
+	k.CreatedAt, k.ExpiresAt = fromMicros(r.createdAt), fromMicros(r.expiresAt)
+	return k
+}
+
+// expired says whether the token is past its time.
+func (k Token) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
+
 // AuthenticateToken returns the user whom a token of that kind stands for, and
-// the token, without its secret, in one query; target is as in Credentials.
-// Errors: NotFound (unknown, of another kind, or ended with a password or a
-// user), Expired (for a day; it may be longer, and is NotFound after that).
+// the token, without its secret, in one query; target is as in Credentials. It
+// puts off the end of an idle token, though in steps of a minute: one that was
+// not used for all of its TTL has ended, at most a minute early. Errors:
+// NotFound (unknown, of another kind, or ended), Expired (for a day; it may be
+// longer, and is NotFound after that).
 func (d *Directory) AuthenticateToken(ctx context.Context, kind string, secret password.Plain, target string) (Login, Token, error) {
 	if err := ctx.Err(); err != nil {
 		return Login{}, Token{}, err
 	}
-	k := Token{Kind: kind}
-	var createdAt, expiresAt sql.NullInt64
+	var r tokenRow
+	var idle int64
 	// WithoutCancel as in accountByID.
 	rows, err := d.s.loginByToken.QueryContext(context.WithoutCancel(ctx), digest(secret), d.name, kind, target)
-	l, a, err := readLogin(rows, err, target, func(a *account) bool { return a.ID == k.UserID }, &k.UserID, &createdAt, &expiresAt)
+	l, a, err := readLogin(rows, err, target, func(a *account) bool { return a.ID == r.UserID }, append([]any{&idle}, r.dest()...)...)
 	switch {
 	case err != nil:
 		return Login{}, Token{}, err
 	case a == nil:
 		return Login{}, Token{}, &Error{Kind: NotFound}
 	}
-	k.CreatedAt, k.ExpiresAt = fromMicros(createdAt), fromMicros(expiresAt)
-	if !d.s.now().Before(k.ExpiresAt) {
+	k, now := r.token(), d.s.Now()
+	if k.expired(now) {
 		return Login{}, Token{}, &Error{Kind: Expired}
 	}
+	if renewed := now.Add(time.Duration(idle) * time.Microsecond); idle > 0 && renewed.Sub(k.ExpiresAt) > renewEvery {
+		// A token that cannot be renewed is as good as it was: if there is no turn
+		// to write, the next use tries again.
+		if d.renew(ctx, secret, renewed) == nil {
+			k.ExpiresAt = renewed
+		}
+	}
 	return l, k, nil
+}
+
+// renew puts off the end of a token, if it is still there.
+func (d *Directory) renew(ctx context.Context, secret password.Plain, until time.Time) error {
+	return d.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE token SET expires_at = $1 WHERE sha256 = $2 AND directory = $3 AND expires_at < $1`,
+			micros(until), digest(secret), t.directory)
+		return err
+	})
+}
+
+// Tokens returns the tokens of a kind that have not expired, oldest first, of
+// one user or, if userID is empty, of all.
+func (d *Directory) Tokens(ctx context.Context, kind, userID string) ([]Token, error) {
+	return d.readTokens(d.s.reader.QueryContext(ctx, `SELECT `+tokenColumns+` FROM token k
+		WHERE directory = $1 AND kind = $2 AND ($3 = '' OR user_id = $3) ORDER BY created_at, id`, d.name, kind, userID))
+}
+
+// Token returns the token of a kind and id that has not expired. Errors:
+// NotFound.
+func (d *Directory) Token(ctx context.Context, kind, id string) (Token, error) {
+	return first(d.readTokens(d.s.reader.QueryContext(ctx, selectToken, d.name, kind, id)))
+}
+
+const selectToken = `SELECT ` + tokenColumns + ` FROM token k WHERE directory = $1 AND kind = $2 AND id = $3 AND id <> ''`
+
+// readTokens reads rows of tokenColumns, but for the tokens that have expired.
+func (d *Directory) readTokens(rows *sql.Rows, err error) (ts []Token, _ error) {
+	if err != nil {
+		return nil, wrap(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for now := d.s.Now(); rows.Next(); {
+		var r tokenRow
+		if err := rows.Scan(r.dest()...); err != nil {
+			return nil, wrap(err)
+		}
+		if k := r.token(); !k.expired(now) {
+			ts = append(ts, k)
+		}
+	}
+	return ts, wrap(rows.Err())
+}
+
+// first is the only one of ts. Errors: NotFound.
+func first(ts []Token, err error) (Token, error) {
+	if err == nil && len(ts) == 0 {
+		err = &Error{Kind: NotFound}
+	}
+	if err != nil {
+		return Token{}, err
+	}
+	return ts[0], nil
+}
+
+// EndToken ends the token of a kind and id and returns it. Errors: NotFound.
+func (d *Directory) EndToken(ctx context.Context, by Actor, kind, id string) (k Token, err error) {
+	err = d.write(ctx, func(ctx context.Context, t *tx) error {
+		if k, err = first(d.readTokens(t.QueryContext(ctx, selectToken, t.directory, kind, id))); err != nil {
+			return err
+		}
+		_, err = t.endTokens(ctx, by, k.UserID, `kind = $3 AND id = $4`, kind, id)
+		return err
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return k, nil
+}
+
+// EndTokens ends all tokens of a kind that a user has and returns how many
+// there were. A user without any is no error, nor is one that there is not.
+func (d *Directory) EndTokens(ctx context.Context, by Actor, kind, userID string) (n int, err error) {
+	err = d.write(ctx, func(ctx context.Context, t *tx) error {
+		n, err = t.endTokens(ctx, by, userID, `kind = $3`, kind)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// endTokens ends those of a user's tokens that the condition is true of, whose
+// parameters are $3 and on.
+func (t *tx) endTokens(ctx context.Context, by Actor, userID, condition string, args ...any) (int, error) {
+	n, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND `+condition,
+		append([]any{t.directory, userID}, args...)...)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	a, err := t.user(ctx, userID)
+	if err != nil {
+		return 0, err
+	}
+	return int(n), t.record(ctx, by, TokensEnded, a.ID, a.Name, nil)
+}
+
+// Secret is a token as its holder knows it.
+type Secret struct {
+	Kind  string
+	Value password.Plain
+}
+
+// EndSecret ends a token, expired or not. Errors: NotFound.
+func (d *Directory) EndSecret(ctx context.Context, by Actor, secret Secret) error {
+	return d.write(ctx, func(ctx context.Context, t *tx) error {
+		k, err := t.tokenOf(ctx, secret)
+		if err != nil {
+			return err
+		}
+		_, err = t.endTokens(ctx, by, k.UserID, `sha256 = $3`, digest(secret.Value))
+		return err
+	})
+}
+
+// tokenOf reads a token, expired or not. Errors: NotFound.
+func (t *tx) tokenOf(ctx context.Context, secret Secret) (Token, error) {
+	var r tokenRow
+	err := t.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM token k WHERE sha256 = $1 AND directory = $2 AND kind = $3`,
+		digest(secret.Value), t.directory, secret.Kind).Scan(r.dest()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Token{}, &Error{Kind: NotFound}
+	}
+	return r.token(), wrap(err)
+}
+
+// ExchangeTokens ends old tokens and makes new ones, and returns whose they
+// are: of two exchanges at once of the same old token one succeeds. Errors, of
+// old[0]: NotFound, Expired; of the others: NotFound if one is another user's,
+// while one that has expired is as good as one that is not, and one that is
+// gone is none; then those of CreateTokens but for WrongPassword.
+func (d *Directory) ExchangeTokens(ctx context.Context, by Actor, old []Secret, specs ...TokenSpec) (u User, ts []Token, err error) {
+	err = d.write(ctx, func(ctx context.Context, t *tx) error {
+		k, err := t.tokenOf(ctx, old[0])
+		if err != nil {
+			return err
+		}
+		if k.expired(t.now) {
+			return &Error{Kind: Expired}
+		}
+		for _, other := range old {
+			o, err := t.tokenOf(ctx, other)
+			if KindOf(err) == NotFound {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if o.UserID != k.UserID {
+				return &Error{Kind: NotFound}
+			}
+			if _, err := t.exec(ctx, `DELETE FROM token WHERE sha256 = $1`, digest(other.Value)); err != nil {
+				return err
+			}
+		}
+		a, err := t.user(ctx, k.UserID)
+		if err != nil {
+			return err
+		}
+		u = a.User
+		ts, err = t.createTokens(ctx, by, u, specs)
+		return err
+	})
+	if err != nil {
+		return User{}, nil, err
+	}
+	return u, ts, nil
 }

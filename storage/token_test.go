@@ -1,6 +1,9 @@
 package storage_test
 
 import (
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,7 +14,7 @@ import (
 func TestTokens(t *testing.T) {
 	c := newClock()
 	d := open(t, c.options).Directory("d")
-	role, err := d.CreateRole(t.Context(), admin, storage.Role{ID: "r1", Name: "user"})
+	role, err := d.Records(storage.Role).Create(t.Context(), admin, storage.Record{ID: "r1", Name: "user"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +35,8 @@ func TestTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, l, storage.Login{User: bob, Roles: []storage.Role{role}, Target: tt.user})
-		want(t, k, storage.Token{Kind: "access", UserID: "1", CreatedAt: c.Time, ExpiresAt: c.Add(time.Hour)})
+		want(t, l, storage.Login{User: bob, Roles: []storage.Record{role}, Target: tt.user})
+		want(t, k, storage.Token{Kind: "access", UserID: "1", CreatedAt: c.Time, ExpiresAt: c.Add(time.Hour), Document: raw("{}")})
 	}
 
 	kinds := func(access, refresh storage.Kind) {
@@ -147,4 +150,236 @@ func TestTokenOfAnotherDirectory(t *testing.T) {
 	}
 	_, _, err = s.Directory("b").AuthenticateToken(t.Context(), "access", ts[0].Secret, "")
 	wantKind(t, err, storage.NotFound)
+}
+
+// made makes one token.
+func made(t *testing.T, d *storage.Directory, u storage.User, spec storage.TokenSpec) storage.Token {
+	t.Helper()
+	ts, err := d.CreateTokens(t.Context(), admin, u, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ts[0]
+}
+
+// wantToken fails the test unless the token is good, or of no kind at all:
+// Internal stands for good.
+func wantToken(t *testing.T, d *storage.Directory, k storage.Token, kind storage.Kind) {
+	t.Helper()
+	_, _, err := d.AuthenticateToken(t.Context(), k.Kind, k.Secret, "")
+	if kind == storage.Internal && err == nil {
+		return
+	}
+	wantKind(t, err, kind)
+}
+
+const good = storage.Internal
+
+func TestIdleTokens(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob"})
+	k := made(t, d, u, storage.TokenSpec{Kind: "session", TTL: 30 * time.Minute, Idle: true})
+	want(t, k.ExpiresAt, c.Add(30*time.Minute))
+	for range 5 {
+		c.Time = c.Add(29 * time.Minute)
+		wantToken(t, d, k, good)
+	}
+	// What was used less than a minute after it was renewed is not renewed.
+	_, now, err := d.AuthenticateToken(t.Context(), "session", k.Secret, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, now.ExpiresAt, c.Add(30*time.Minute))
+	c.Time = c.Add(time.Minute)
+	_, still, err := d.AuthenticateToken(t.Context(), "session", k.Secret, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, still.ExpiresAt, now.ExpiresAt)
+	c.Time = c.Add(29 * time.Minute)
+	wantToken(t, d, k, storage.Expired)
+	wantToken(t, d, k, storage.Expired) // asking is no use
+}
+
+func TestTokensThatLast(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"})
+	lasting := made(t, d, u, storage.TokenSpec{Kind: "key", ID: "k1", Lasting: true, Document: raw(`{"a":1}`)})
+	want(t, lasting.ExpiresAt, time.Time{})
+	ending := made(t, d, u, storage.TokenSpec{Kind: "key", ID: "k2"})
+	c.Time = c.AddDate(10, 0, 0)
+	wantToken(t, d, lasting, good)
+	wantToken(t, d, ending, good)
+	if _, err := d.SetPassword(t.Context(), admin, "bob", "q", password.Policy{}); err != nil {
+		t.Fatal(err)
+	}
+	wantToken(t, d, lasting, good)
+	wantToken(t, d, ending, storage.NotFound)
+
+	lasting.Secret = ""
+	got, err := d.Token(t.Context(), "key", "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, got, lasting)
+	for _, id := range []string{"k2", ""} {
+		_, err = d.Token(t.Context(), "key", id)
+		wantKind(t, err, storage.NotFound)
+	}
+	if _, err := d.DeleteUser(t.Context(), admin, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Token(t.Context(), "key", "k1")
+	wantKind(t, err, storage.NotFound)
+}
+
+func TestTokenSpecs(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob"})
+	own := made(t, d, u, storage.TokenSpec{Kind: "jwt", ID: "1", TTL: time.Hour, Secret: func(k storage.Token) (password.Plain, error) {
+		want(t, k.ExpiresAt, c.Add(time.Hour))
+		return password.Plain("of " + k.UserID), nil
+	}})
+	want(t, own.Secret, password.Plain("of bob"))
+	wantToken(t, d, own, good)
+	_, err := d.CreateTokens(t.Context(), admin, u, storage.TokenSpec{Kind: "jwt", Secret: func(storage.Token) (password.Plain, error) { return "", errRefused }})
+	if !errors.Is(err, errRefused) {
+		t.Fatal(err)
+	}
+	_, err = d.CreateTokens(t.Context(), admin, u, storage.TokenSpec{Kind: "jwt", ID: "2"}, storage.TokenSpec{Kind: "jwt", ID: "1"})
+	wantKind(t, err, storage.Exists, "id")
+	_, err = d.CreateTokens(t.Context(), admin, u, storage.TokenSpec{Kind: "jwt", Document: raw("1")})
+	wantKind(t, err, storage.Invalid, "document")
+	made(t, d, u, storage.TokenSpec{Kind: "other", ID: "1"})
+	ann := mustCreate(t, d, storage.NewUser{Name: "ann"})
+	hers := made(t, d, ann, storage.TokenSpec{Kind: "jwt", TTL: time.Minute})
+
+	sole := made(t, d, u, storage.TokenSpec{Kind: "jwt", ID: "1", Sole: true})
+	wantToken(t, d, own, storage.NotFound)
+	wantToken(t, d, hers, good)
+	sole.Secret, hers.Secret = "", ""
+	ids := func(userID string, wanted ...storage.Token) {
+		t.Helper()
+		ts, err := d.Tokens(t.Context(), "jwt", userID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, ts, wanted)
+	}
+	ids("bob", sole)
+	ids("", hers, sole)
+	c.Time = c.Add(time.Minute)
+	ids("", sole)
+	ids("nobody", []storage.Token(nil)...)
+}
+
+func TestEndTokens(t *testing.T) {
+	d := open(t).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob"})
+	a := made(t, d, u, storage.TokenSpec{Kind: "k", ID: "a"})
+	b := made(t, d, u, storage.TokenSpec{Kind: "k"})
+	c := made(t, d, u, storage.TokenSpec{Kind: "k"})
+	e := made(t, d, u, storage.TokenSpec{Kind: "other", ID: "a"})
+
+	ended, err := d.EndToken(t.Context(), admin, "k", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, ended.UserID, "bob")
+	want(t, events(t, d, 1), []string{"tokens-ended admin>bob ok"})
+	_, err = d.EndToken(t.Context(), admin, "k", "a")
+	wantKind(t, err, storage.NotFound)
+	_, err = d.EndToken(t.Context(), admin, "k", "") // those without an id are not ended by one
+	wantKind(t, err, storage.NotFound)
+
+	if err := d.EndSecret(t.Context(), admin, storage.Secret{Kind: "k", Value: b.Secret}); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, d.EndSecret(t.Context(), admin, storage.Secret{Kind: "k", Value: b.Secret}), storage.NotFound)
+	wantKind(t, d.EndSecret(t.Context(), admin, storage.Secret{Kind: "other", Value: c.Secret}), storage.NotFound)
+	wantToken(t, d, a, storage.NotFound)
+	wantToken(t, d, b, storage.NotFound)
+	wantToken(t, d, c, good)
+
+	for _, n := range []int{1, 0} {
+		got, err := d.EndTokens(t.Context(), admin, "k", "bob")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, got, n)
+	}
+	wantToken(t, d, c, storage.NotFound)
+	wantToken(t, d, e, good)
+}
+
+func TestExchangeTokens(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob"})
+	ann := mustCreate(t, d, storage.NewUser{Name: "ann"})
+	pair := []storage.TokenSpec{{Kind: "access", TTL: time.Hour}, {Kind: "refresh", TTL: 3 * time.Hour}}
+	ts, err := d.CreateTokens(t.Context(), admin, u, pair...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hers := made(t, d, ann, pair[0])
+	exchange := func(refresh, access storage.Token) ([]storage.Token, error) {
+		got, ts, err := d.ExchangeTokens(t.Context(), admin, []storage.Secret{{Kind: "refresh", Value: refresh.Secret}, {Kind: "access", Value: access.Secret}}, pair...)
+		if err == nil {
+			want(t, got, u)
+		}
+		return ts, err
+	}
+	_, err = exchange(ts[1], hers)
+	wantKind(t, err, storage.NotFound)
+	_, err = exchange(ts[0], ts[0]) // of the wrong kind
+	wantKind(t, err, storage.NotFound)
+	wantToken(t, d, ts[0], good)
+	wantToken(t, d, ts[1], good)
+	wantToken(t, d, hers, good)
+
+	c.Time = c.Add(2 * time.Hour) // the access token has expired
+	next, err := exchange(ts[1], ts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, next[1].ExpiresAt, c.Add(3*time.Hour))
+	wantToken(t, d, ts[0], storage.NotFound)
+	wantToken(t, d, ts[1], storage.NotFound)
+	wantToken(t, d, next[0], good)
+	_, err = exchange(ts[1], ts[0])
+	wantKind(t, err, storage.NotFound)
+	if _, err := exchange(next[1], ts[0]); err != nil { // whose access token is long gone
+		t.Fatal(err)
+	}
+	wantToken(t, d, next[0], good)
+
+	late, err := d.CreateTokens(t.Context(), admin, u, pair...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Time = c.Add(3 * time.Hour)
+	_, err = exchange(late[1], late[0])
+	wantKind(t, err, storage.Expired)
+
+	// Of many exchanges at once of one token, one succeeds.
+	if late, err = d.CreateTokens(t.Context(), admin, u, pair...); err != nil {
+		t.Fatal(err)
+	}
+	var won atomic.Int32
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			if _, err := exchange(late[1], late[0]); err == nil {
+				won.Add(1)
+			} else if storage.KindOf(err) != storage.NotFound {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	want(t, won.Load(), int32(1))
 }

@@ -30,6 +30,9 @@ type User struct {
 	UpdatedAt   time.Time       // UTC; zero: never edited
 	Document    json.RawMessage // whatever else its owner keeps about it: a JSON object, {} if nothing
 
+	PasswordSetAt time.Time // UTC; zero: there is none
+	PasswordOwn   bool      // it was set by the user, and not by somebody else
+
 	version int64 // of the password as read; see newVersion
 }
 
@@ -52,7 +55,7 @@ func newVersion() int64 {
 // The parts of every query for users: a row for each user and role.
 const (
 	userColumns = `u.id AS user_id, u.realm, u.name, u.email, u.password_hash, u.password_version,
-		u.created_at, u.updated_at, u.document, ur.role`
+		u.password_set_at, u.password_own, u.created_at, u.updated_at, u.document, ur.role`
 	userRoles = ` LEFT JOIN user_role ur ON ur.directory = u.directory AND ur.user_id = u.id`
 
 	selectUserByID = `SELECT ` + userColumns + ` FROM "user" u` + userRoles + `
@@ -64,15 +67,15 @@ const (
 // userRow is where a row of userColumns is scanned to.
 type userRow struct {
 	account
-	createdAt, updatedAt sql.NullInt64
-	role                 sql.NullString
+	passwordSetAt, createdAt, updatedAt sql.NullInt64
+	role                                sql.NullString
 }
 
 // dest returns what to scan userColumns into.
 func (r *userRow) dest() []any {
 	return []any{
 		&r.ID, &r.Realm, &r.Name, &r.Email, &r.hash, &r.version,
-		&r.createdAt, &r.updatedAt, (*[]byte)(&r.Document), &r.role,
+		&r.passwordSetAt, &r.PasswordOwn, &r.createdAt, &r.updatedAt, (*[]byte)(&r.Document), &r.role,
 	}
 }
 
@@ -83,7 +86,7 @@ func (r *userRow) addTo(as []account) []account {
 		a := r.account
 		a.Roles = []string{}
 		a.HasPassword = a.hash != ""
-		a.CreatedAt, a.UpdatedAt = fromMicros(r.createdAt), fromMicros(r.updatedAt)
+		a.PasswordSetAt, a.CreatedAt, a.UpdatedAt = fromMicros(r.passwordSetAt), fromMicros(r.createdAt), fromMicros(r.updatedAt)
 		as = append(as, a)
 	}
 	if a := &as[len(as)-1]; r.role.Valid {
@@ -253,6 +256,10 @@ type NewUser struct {
 	Document               json.RawMessage // nil: {}
 	Limit                  int             // of users in the directory, this one included; 0: none
 
+	// Check, unless it is nil, may refuse the user, in view of what else there
+	// is; the rules for it are those of UserEdit.Edit.
+	Check func(View) error
+
 	// CreatedAt and UpdatedAt are for users with a past, as a Seed may have
 	// them; zero means now, and never edited.
 	CreatedAt, UpdatedAt time.Time
@@ -260,13 +267,19 @@ type NewUser struct {
 
 // CreateUser makes a user; with neither Password nor Hash, one who cannot log
 // in until a password is set. Errors: Invalid (id, name, document, hash),
-// WeakPassword, Busy, then Exists (id, name, email) and then Limit.
+// WeakPassword, Busy, then Check's own, then Exists (id, name, email) and then
+// Limit.
 func (d *Directory) CreateUser(ctx context.Context, by Actor, n NewUser) (User, error) {
 	a, err := d.newAccount(ctx, n)
 	if err != nil {
 		return User{}, err
 	}
 	err = d.write(ctx, func(ctx context.Context, t *tx) error {
+		if n.Check != nil {
+			if err := n.Check(View{ctx, t}); err != nil {
+				return err
+			}
+		}
 		if err := t.createUser(ctx, &a.User, a.hash, n.Limit); err != nil {
 			return err
 		}
@@ -298,7 +311,7 @@ func (d *Directory) newAccount(ctx context.Context, n NewUser) (account, error) 
 		return account{}, err
 	}
 	var err error
-	a.hash, err = d.newHash(ctx, n.Password, n.Hash, n.Policy)
+	a.hash, err = d.newHash(ctx, nil, n.Password, n.Hash, n.Policy)
 	a.HasPassword = a.hash != ""
 	return a, err
 }
@@ -325,10 +338,14 @@ func (t *tx) createUser(ctx context.Context, u *User, hash string, limit int) er
 	if u.CreatedAt.IsZero() {
 		u.CreatedAt = t.now
 	}
+	if u.HasPassword {
+		u.PasswordSetAt = u.CreatedAt
+	}
 	_, err := t.ExecContext(ctx, `INSERT INTO "user"
-		(directory, id, realm, name, email, password_hash, password_version, created_at, updated_at, document)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		t.directory, u.ID, u.Realm, u.Name, u.Email, hash, u.version, micros(u.CreatedAt), micros(u.UpdatedAt), string(u.Document))
+		(directory, id, realm, name, email, password_hash, password_version, password_set_at, created_at, updated_at, document)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		t.directory, u.ID, u.Realm, u.Name, u.Email, hash, u.version,
+		micros(u.PasswordSetAt), micros(u.CreatedAt), micros(u.UpdatedAt), string(u.Document))
 	if err != nil {
 		return t.userTaken(ctx, u, err)
 	}
@@ -370,9 +387,16 @@ type UserEdit struct {
 	ID string
 	// Edit changes the user as it is at that moment, inside the transaction:
 	// it must do nothing else and may not call the store. It may not change
-	// ID, CreatedAt or HasPassword; UpdatedAt is set for it. An error it
+	// ID, CreatedAt or HasPassword; UpdatedAt and what else there is about the
+	// password are set for it. An error it
 	// returns undoes everything and is returned as it is. nil changes nothing.
 	Edit func(*User) error
+	// Check, unless it is nil, may refuse the user as edited, in view of what
+	// else there is; the rules for it are those of Edit.
+	Check func(View, User) error
+	// Quiet is for what an owner notes about a user that nobody asked it to,
+	// such as the last login: UpdatedAt stays, and there is no event.
+	Quiet bool
 
 	// Password, Hash and Policy set a password as in NewUser, without asking
 	// for the old one; with neither, the password stays.
@@ -383,13 +407,14 @@ type UserEdit struct {
 
 // UpdateUser changes a user and returns it as changed. A new password ends
 // the user's tokens. Errors: NotFound, Invalid (hash), WeakPassword, Busy, then
-// Edit's own, then Invalid (name, document, or the member that Edit may not
+// Edit's and Check's own, then Invalid (name, document, or the member that Edit may not
 // change: id, created, password), then Exists (name, email).
 func (d *Directory) UpdateUser(ctx context.Context, by Actor, e UserEdit) (User, error) {
-	if _, err := d.accountByID(ctx, e.ID); err != nil {
+	before, err := d.accountByID(ctx, e.ID)
+	if err != nil {
 		return User{}, err
 	}
-	hash, err := d.newHash(ctx, e.Password, e.Hash, e.Policy)
+	hash, err := d.newHash(ctx, &before, e.Password, e.Hash, e.Policy)
 	if err != nil {
 		return User{}, err
 	}
@@ -406,11 +431,16 @@ func (d *Directory) UpdateUser(ctx context.Context, by Actor, e UserEdit) (User,
 				return err
 			}
 		}
-		if err := t.updateUser(ctx, by, a.User, &u); err != nil {
+		if e.Check != nil {
+			if err := e.Check(View{ctx, t}, u); err != nil {
+				return err
+			}
+		}
+		if err := t.updateUser(ctx, by, a.User, &u, e.Quiet); err != nil {
 			return err
 		}
 		if hash != "" {
-			a, err = t.setPassword(ctx, by, PasswordSet, u.ID, hash, ifAny)
+			a, err = t.setPassword(ctx, by, PasswordSet, u.ID, newPassword{hash, e.Policy}, ifAny)
 			u = a.User
 		}
 		return err
@@ -423,7 +453,7 @@ func (d *Directory) UpdateUser(ctx context.Context, by Actor, e UserEdit) (User,
 
 // updateUser writes what has changed between old and u. Errors: Invalid,
 // Exists.
-func (t *tx) updateUser(ctx context.Context, by Actor, old User, u *User) error {
+func (t *tx) updateUser(ctx context.Context, by Actor, old User, u *User, quiet bool) error {
 	switch {
 	case u.ID != old.ID:
 		return &Error{Kind: Invalid, Field: "id"}
@@ -436,14 +466,23 @@ func (t *tx) updateUser(ctx context.Context, by Actor, old User, u *User) error 
 		return err
 	}
 	u.UpdatedAt, u.version, u.Roles = t.now, old.version, append([]string{}, u.Roles...)
+	u.PasswordSetAt, u.PasswordOwn = old.PasswordSetAt, old.PasswordOwn
+	if quiet {
+		u.UpdatedAt = old.UpdatedAt
+	}
 	_, err := t.ExecContext(ctx, `UPDATE "user" SET realm = $1, name = $2, email = $3, updated_at = $4, document = $5
 		WHERE directory = $6 AND id = $7`,
 		u.Realm, u.Name, u.Email, micros(u.UpdatedAt), string(u.Document), t.directory, u.ID)
 	if err != nil {
 		return t.userTaken(ctx, u, err)
 	}
-	if err := t.record(ctx, by, UserUpdated, u.ID, u.Name, nil); err != nil || slices.Equal(u.Roles, old.Roles) {
-		return err
+	if !quiet {
+		if err := t.record(ctx, by, UserUpdated, u.ID, u.Name, nil); err != nil {
+			return err
+		}
+	}
+	if slices.Equal(u.Roles, old.Roles) {
+		return nil
 	}
 	if _, err := t.exec(ctx, `DELETE FROM user_role WHERE directory = $1 AND user_id = $2`, t.directory, u.ID); err != nil {
 		return err

@@ -365,3 +365,22 @@ func TestLimitIsTheDirectorys(t *testing.T) {
 	_, err = d.CreateUser(t.Context(), admin, storage.NewUser{ID: "a", Name: "a", Limit: 1})
 	wantKind(t, err, storage.Exists, "id") // told before the limit, and the id before the name
 }
+
+// What an owner notes about a user is no edit of the user's.
+func TestQuietEdit(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	before := mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob"})
+	c.Time = c.Add(time.Hour)
+	u, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Quiet: true, Edit: func(u *storage.User) error {
+		u.Document = raw(`{"seen":1}`)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.Document = raw(`{"seen":1}`)
+	want(t, u, before)
+	want(t, mustUser(t, d, "1"), before)
+	want(t, events(t, d, 1), []string{"user-created admin>bob ok"})
+}

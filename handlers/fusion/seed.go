@@ -27,11 +27,11 @@ const (
 // initial is the document of the first administrator.
 const initial = `{"initial":true}`
 
-func roles() []storage.Role {
-	role := func(name, doc string) storage.Role {
-		return storage.Role{ID: uuid.NewString(), Name: name, Document: json.RawMessage(doc)}
+func roles() []storage.Record {
+	role := func(name, doc string) storage.Record {
+		return storage.Record{ID: uuid.NewString(), Name: name, Document: json.RawMessage(doc)}
 	}
-	return []storage.Role{role("admin", superAdmin), role("developer", selfService), role("search", selfService), role("rules", selfView)}
+	return []storage.Record{role("admin", superAdmin), role("developer", selfService), role("search", selfService), role("rules", selfView)}
 }
 
 // FirstStart is what Fusion ships with: its roles, and the administrator admin
@@ -39,7 +39,7 @@ func roles() []storage.Role {
 // it.
 func FirstStart(admin password.Plain) storage.Seed {
 	return storage.Seed{
-		Roles: roles(),
+		Records: map[storage.RecordKind][]storage.Record{storage.Role: roles()},
 		Users: []storage.NewUser{{
 			ID: uuid.NewString(), Realm: native, Name: Administrator, Roles: []string{"admin"},
 			Password: admin, Policy: rule, Document: json.RawMessage(initial),
@@ -52,7 +52,7 @@ func FirstStart(admin password.Plain) storage.Seed {
 // password.DefaultParams, so that a start costs no hash.
 func Demo() storage.Seed {
 	return storage.Seed{
-		Roles: roles(),
+		Records: map[storage.RecordKind][]storage.Record{storage.Role: roles()},
 		Users: []storage.NewUser{
 			{
 				ID: "d8e2f424-73b4-4ef9-a789-497bc56e7975", Realm: native, Name: Administrator, Roles: []string{"admin"},

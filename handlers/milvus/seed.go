@@ -35,7 +35,7 @@ func DemoAccounts() []string { return []string{"root / Milvus", "milvusAdmin / P
 func seed(root storage.NewUser) storage.Seed {
 	root.ID, root.Name = Administrator, Administrator
 	return storage.Seed{
-		Roles: []storage.Role{{ID: adminRole, Name: adminRole}, {ID: publicRole, Name: publicRole}},
-		Users: []storage.NewUser{root},
+		Records: map[storage.RecordKind][]storage.Record{storage.Role: {{ID: adminRole, Name: adminRole}, {ID: publicRole, Name: publicRole}}},
+		Users:   []storage.NewUser{root},
 	}
 }

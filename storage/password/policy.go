@@ -19,6 +19,11 @@ type Policy struct {
 	MinClasses         int // how many of lower case, upper case, digit and special must occur
 
 	NoNewlines bool // none of LF, CR, NEL, LS and PS, where common regular expressions see a line end
+
+	// Unique is how many of a user's passwords, the present one included, the
+	// new one must differ from. Check does not know them and leaves it to whoever
+	// keeps them.
+	Unique int
 }
 
 // Rule names the part of a [Policy] that a [Violation] is about.
@@ -35,13 +40,14 @@ const (
 	MinSpecial
 	MinClasses
 	NoNewlines
+	Reused // Policy.Unique; never a result of Check
 )
 
 // String returns the rule's name in lower case, "min-length" for MinLength.
 func (r Rule) String() string {
 	names := [...]string{
 		"min-length", "max-length", "min-lower", "min-upper",
-		"min-letters", "min-digits", "min-special", "min-classes", "no-newlines",
+		"min-letters", "min-digits", "min-special", "min-classes", "no-newlines", "reused",
 	}
 	if int(r) < len(names) {
 		return names[r]
@@ -50,7 +56,7 @@ func (r Rule) String() string {
 }
 
 // Violation is one rule that a password does not meet: how much the policy
-// wants, and how much there was. For NoNewlines Want is 0.
+// wants, and how much there was. For NoNewlines Want is 0, for Reused Got.
 type Violation struct {
 	Rule      Rule
 	Want, Got int
