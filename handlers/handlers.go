@@ -8,6 +8,8 @@ package handlers
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -80,10 +82,16 @@ func FirstAdministrator(api string) string {
 type Handler struct {
 	*echo.Echo
 	Summaries []Summary
+
+	store   *storage.Store
+	options Options
+	vendors []vendor
+	served  []edge.API
 }
 
 // Summary is what there is to say of an API to a person who starts the server.
 type Summary struct {
+	Name         string
 	Title        string
 	Base         string   // the path that it is served below
 	DemoAccounts []string // "login / password"; their passwords are public
@@ -103,18 +111,42 @@ func New(store *storage.Store, o Options) (*Handler, error) {
 	if err := parsing.Wait(); err != nil {
 		return nil, err
 	}
-	h := &Handler{Echo: echo.New()}
-	e := h.Echo
-	edgeOptions := edge.Options{Logger: o.Logger, Timeout: o.Timeout}
-	if o.Metrics != nil {
-		edgeOptions.Metrics = o.Metrics
+	h := &Handler{store: store, options: o, vendors: vendors, served: served}
+	var err error
+	if h.Echo, err = h.mount(vendors, served, false); err != nil {
+		return nil, err
 	}
-	if err := edge.Mount(e, edgeOptions, served...); err != nil {
-		return nil, fmt.Errorf("mount: %w", err)
-	}
-	mountPages(e, store, o, vendors, served)
 	for i, a := range served {
-		h.Summaries = append(h.Summaries, Summary{vendors[i].title, a.Roots[0], vendors[i].demoAccounts()})
+		h.Summaries = append(h.Summaries, Summary{vendors[i].name, vendors[i].title, a.Roots[0], vendors[i].demoAccounts()})
 	}
 	return h, nil
+}
+
+// Only serves one API alone, and usher's own pages: every other path is
+// answered as that API's vendor does. It shares all that the API remembers with
+// h. Errors: name is no API's.
+func (h *Handler) Only(name string) (http.Handler, error) {
+	for i, v := range h.vendors {
+		if v.name == name {
+			return h.mount(h.vendors[i:i+1], h.served[i:i+1], true)
+		}
+	}
+	return nil, fmt.Errorf("no API is called %q: there are %s", name, strings.Join(Names(), ", "))
+}
+
+// mount serves some of the APIs, and usher's own pages.
+func (h *Handler) mount(vendors []vendor, served []edge.API, everyPath bool) (*echo.Echo, error) {
+	e := echo.New()
+	o := edge.Options{Logger: h.options.Logger, Timeout: h.options.Timeout, EveryPath: everyPath}
+	if h.options.Metrics != nil {
+		o.Metrics = h.options.Metrics
+	}
+	if err := edge.Mount(e, o, served...); err != nil {
+		return nil, fmt.Errorf("mount: %w", err)
+	}
+	mountPages(e, h.store, h.options, vendors, served)
+	if !everyPath {
+		e.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
+	}
+	return e, nil
 }

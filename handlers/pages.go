@@ -32,7 +32,6 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 			return c.Blob(http.StatusOK, "application/yaml", a.OpenAPI)
 		})
 	}
-	e.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
 	e.GET("/_usher", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
 	e.GET("/_usher/", func(c echo.Context) error {
 		var b bytes.Buffer

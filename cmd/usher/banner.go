@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,14 +37,25 @@ func printAdministrator(w io.Writer) func(handlers.Administrator) error {
 }
 
 // banner says to a person what runs where.
-func banner(s settings, address string, served []handlers.Summary) string {
+func banner(s settings, listeners []listening, served []handlers.Summary) string {
+	at := map[string]string{} // where an API is reached best: on a port of its own, or on the first of all
+	for _, l := range listeners {
+		if at[l.api] == "" {
+			at[l.api] = l.Addr().String()
+		}
+	}
+	first := listeners[0].Addr().String()
 	store := s.db
 	if s.temporary {
 		store = "in a temporary file, gone with the server"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "usher %s\n\n  http://%s/   store: %s\n\n", version(), address, store)
+	fmt.Fprintf(&b, "usher %s\n\n  http://%s/_usher/   store: %s\n\n", version(), first, store)
 	for _, v := range served {
+		address := cmp.Or(at[v.Name], at[""])
+		if address == "" {
+			continue // nobody asked for it
+		}
 		fmt.Fprintf(&b, "  %-18s http://%s%s\n", v.Title, address, v.Base)
 		if !s.demo {
 			continue
@@ -52,8 +64,8 @@ func banner(s settings, address string, served []handlers.Summary) string {
 			fmt.Fprintf(&b, "  %-18s   %s\n", "", account)
 		}
 	}
-	if s.demo {
-		fmt.Fprintf(&b, "\nTry:\n  curl -u Bob:qwerty http://%s/node/api/users/current\n", address)
+	if all := at[""]; s.demo && all != "" {
+		fmt.Fprintf(&b, "\nTry:\n  curl -u Bob:qwerty http://%s/node/api/users/current\n", all)
 	}
 	if !s.milvusAuth {
 		b.WriteString("\nMilvus asks nobody who they are (--milvus-auth=false).\n")

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"usher/handlers"
 	"usher/handlers/edge"
@@ -25,13 +26,14 @@ import (
 
 // settings are what serve can be told.
 type settings struct {
-	listen      string
+	listen      []string
 	db          string
 	demo        bool
 	logFormat   string
 	milvusAuth  bool
 	milvusRules string
 
+	places    []place                   // what listen says
 	temporary bool                      // the store goes with the server
 	passwords map[string]password.Plain // of first administrators, by API; from the environment only
 }
@@ -55,7 +57,7 @@ as USHER_<API>_ADMIN_PASSWORD. Fusion's is set by the first POST /api instead.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
+	flags.StringSliceVar(&s.listen, "listen", []string{"127.0.0.1:8080"}, "`address` to listen on, for all APIs or, as milvus=127.0.0.1:19530, for one alone; may be repeated; port 0 takes a free one")
 	flags.StringVar(&s.db, "db", "usher.db", "`file` of the store, made if it is missing")
 	flags.BoolVar(&s.demo, "demo", false, "fill an empty store with the demo accounts; without --db the store goes when the server does")
 	flags.StringVar(&s.logFormat, "log-format", "auto", "`format` of the log: text, json, or auto for text on a terminal and json elsewhere")
@@ -89,9 +91,15 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	default:
 		return fmt.Errorf("password rules %q of Milvus: they are documented or server", s.milvusRules)
 	}
-	host, _, err := net.SplitHostPort(s.listen)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+	if len(s.listen) == 0 {
+		return errors.New("--listen: no address")
+	}
+	for _, l := range s.listen {
+		p, err := parsePlace(l)
+		if err != nil {
+			return fmt.Errorf("--listen: %w", err)
+		}
+		s.places = append(s.places, p)
 	}
 	if !s.demo {
 		if s.db == "" {
@@ -105,21 +113,12 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 			return fmt.Errorf("%s: the demo world has its own administrators", name)
 		}
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return errPublicDemo(s.listen)
+	for _, p := range s.places {
+		if p.public() {
+			return errPublicDemo(p.address)
+		}
 	}
 	return nil
-}
-
-// errPublicDemo refuses an address that others can reach: the demo accounts'
-// passwords are public.
-func errPublicDemo(address string) error {
-	return fmt.Errorf("--demo listens on loopback only, since its passwords are public: %s is not loopback", address)
-}
-
-func isLoopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
 }
 
 // Limits of a connection. The longest request is a password change behind a
@@ -165,45 +164,63 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 
 	// Listening comes before the first administrators' hashes: a client that
 	// connects meanwhile waits instead of being refused.
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
+	listeners, err := listen(ctx, s)
 	if err != nil {
 		return err
 	}
-	if s.demo && !isLoopback(listener.Addr()) { // a name may lead anywhere
-		return errors.Join(errPublicDemo(listener.Addr().String()), listener.Close())
-	}
 	err = handlers.Seed(ctx, store, handlers.World{Demo: s.demo, Passwords: s.passwords, Made: printAdministrator(stderr)})
+	servers := make([]*http.Server, len(listeners))
+	for i, l := range listeners {
+		var h http.Handler
+		if err == nil {
+			h, err = l.handler(handler)
+		}
+		servers[i] = newServer(h, logger)
+	}
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, closeAll(listeners))
 	}
 
-	server := newServer(handler, logger)
-	address := listener.Addr().String()
 	if isTerminal(stdout) {
-		_, _ = io.WriteString(stdout, banner(s, address, handler.Summaries))
+		_, _ = io.WriteString(stdout, banner(s, listeners, handler.Summaries))
 	}
 	if !isTerminal(stdout) || !isTerminal(stderr) { // what reads the log wants to know, whoever watches the rest
 		if !s.milvusAuth {
 			logger.Warn("Milvus asks nobody who they are", "flag", "--milvus-auth=false")
 		}
-		logger.Info("listening", "address", address, "demo", s.demo)
+		for _, l := range listeners {
+			logger.Info("listening", "address", l.Addr().String(), "api", cmp.Or(l.api, "all"), "demo", s.demo)
+		}
 	}
+	return serveUntil(ctx, servers, listeners, logger)
+}
 
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
+// serveUntil serves until ctx is done or a server fails, and then lets the
+// requests under way finish.
+func serveUntil(ctx context.Context, servers []*http.Server, listeners []listening, logger *slog.Logger) error {
+	group, failed := errgroup.WithContext(ctx)
+	for i, server := range servers {
+		group.Go(func() error {
+			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
 	}
+	<-failed.Done()
 	logger.Info("draining")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
-		logger.Warn("requests cut off", "after", drainTimeout.String())
-		return server.Close()
+	for _, server := range servers {
+		group.Go(func() error {
+			if server.Shutdown(drain) == nil {
+				return nil
+			}
+			logger.Warn("requests cut off", "after", drainTimeout.String())
+			return server.Close()
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // newServer bounds what a client can take of the server's time and memory.

@@ -39,11 +39,11 @@ type process struct {
 	stderr *lines
 }
 
-// lines keeps what a process wrote, and finds the line that says where it listens.
+// lines keeps what a process wrote, and finds the lines that say where it listens.
 type lines struct {
 	mu      sync.Mutex
 	all     bytes.Buffer
-	address chan string
+	address chan string // of the next place
 }
 
 func (l *lines) copy(r io.Reader) {
@@ -86,7 +86,7 @@ func start(tb testing.TB, dir string, environ []string, args ...string) *process
 	tb.Helper()
 	p := &process{
 		Cmd:    command(tb, dir, environ, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...),
-		stderr: &lines{address: make(chan string, 1)},
+		stderr: &lines{address: make(chan string, 8)},
 	}
 	stderr, err := p.StderrPipe()
 	if err != nil {
@@ -97,13 +97,20 @@ func start(tb testing.TB, dir string, environ []string, args ...string) *process
 	}
 	tb.Cleanup(p.kill)
 	go p.stderr.copy(stderr)
+	p.url = p.next(tb)
+	return p
+}
+
+// next is the URL of the next place that the process says it listens at.
+func (p *process) next(tb testing.TB) string {
+	tb.Helper()
 	select {
 	case address := <-p.stderr.address:
-		p.url = "http://" + address
+		return "http://" + address
 	case <-time.After(20 * time.Second):
 		tb.Fatalf("usher does not listen: %s", p.stderr)
+		return ""
 	}
-	return p
 }
 
 // kill ends the process as a power cut would.
@@ -354,6 +361,42 @@ func TestTermDrains(t *testing.T) {
 	}
 }
 
+// An API may have its vendor's own port, where every path is that vendor's; it
+// is the same API as on the port of all.
+func TestOnePortForOneAPI(t *testing.T) {
+	p := start(t, t.TempDir(), nil, "--demo", "--listen", "milvus=127.0.0.1:0", "--listen", "saymon=127.0.0.1:0")
+	milvus, saymon := p.next(t), p.next(t)
+	root := bearer("root:Milvus")
+	send(t, "POST", milvus+"/v2/vectordb/users/create", `{"userName":"claire","password":"P@ssw0rd!"}`, root).expect(t, 200, `{"code":0,"data":{}}`)
+	for _, url := range []string{p.url, milvus} {
+		send(t, "POST", url+"/v2/vectordb/users/list", "{}", bearer("claire:P@ssw0rd!")).expect(t, 403,
+			`{"code":65535,"message":"rpc error: code = PermissionDenied desc = PrivilegeSelectOwnership: permission deny to claire in the `+"`default`"+` database"}`)
+	}
+	for _, path := range []string{"/", "/api/users", "/node/api/users/current", "/v2"} {
+		send(t, "GET", milvus+path, "", root).expect(t, 404, "404 page not found")
+		send(t, "GET", milvus+path, "").expect(t, 401, `{"code":1800,"message":"user hasn't authenticated"}`)
+	}
+	send(t, "GET", saymon+"/elsewhere", "").expect(t, 404, `{"code":"ResourceNotFound","message":"/elsewhere does not exist"}`)
+	if a := send(t, "GET", saymon+"/node/api/users/current", "", basic("Bob", "qwerty")); a.status != 200 {
+		t.Error(a)
+	}
+	send(t, "GET", milvus+"/_usher/healthz", "").expect(t, 200, "ok\n")
+	for _, url := range []string{p.url, milvus} {
+		if a := send(t, "GET", url+"/_usher/metrics", ""); !strings.Contains(a.body, `usher_requests_total{api="milvus",operation="listUsers",status="403"} 2`) {
+			t.Errorf("the requests on both ports are not counted together: %s", a)
+		}
+	}
+	if a := send(t, "GET", milvus+"/_usher/", ""); strings.Contains(a.body, "fusion") || !strings.Contains(a.body, "milvus.yaml") {
+		t.Error(a)
+	}
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Errorf("%v: %s", err, p.stderr)
+	}
+}
+
 func TestOwnPages(t *testing.T) {
 	p := start(t, t.TempDir(), nil, "--demo")
 	for path, want := range map[string]string{
@@ -392,7 +435,11 @@ func TestSettings(t *testing.T) {
 		{"rules", []string{"USHER_MILVUS_PASSWORD_RULES=none"}, []string{"serve"}, `password rules "none"`},
 		{"no file", nil, []string{"serve", "--db", "", "--listen", "127.0.0.1:0"}, "a store needs a file"},
 		{"no file, by variable", []string{"USHER_DB="}, []string{"serve", "--listen", "127.0.0.1:0"}, "a store needs a file"},
-		{"no address", []string{"USHER_LISTEN="}, []string{"serve"}, "missing port in address"},
+		{"no address", []string{"USHER_LISTEN="}, []string{"serve"}, "--listen: no address"},
+		{"no port", nil, []string{"serve", "--listen", "localhost"}, "missing port in address"},
+		{"no such API", nil, []string{"serve", "--listen", "acme=127.0.0.1:0"}, `no API is called "acme": there are fusion, applivery, saymon, milvus`},
+		{"demo for all, one API", nil, []string{"serve", "--demo", "--listen", "127.0.0.1:0", "--listen", "milvus=:0"}, ":0 is not loopback"},
+		{"no such address", nil, []string{"serve", "--listen", "127.0.0.1:0,127.0.0.1:99999"}, "address 99999"},
 		{"password of the demo world", []string{"USHER_SAYMON_ADMIN_PASSWORD=shorter-one"}, []string{"serve", "--demo", "--listen", "127.0.0.1:0"}, "the demo world has its own administrators"},
 		{"demo for all", nil, []string{"serve", "--demo", "--listen", "0.0.0.0:0"}, "0.0.0.0:0 is not loopback"},
 		{"demo for all, unnamed", nil, []string{"serve", "--demo", "--listen", ":0"}, ":0 is not loopback"},
@@ -469,16 +516,32 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+// addressed is a listener that has an address and nothing else.
+type addressed struct {
+	net.Listener
+	addr net.Addr
+}
+
+func (a addressed) Addr() net.Addr { return a.addr }
+
 func TestBanner(t *testing.T) {
-	served := []handlers.Summary{{Title: "Acme", Base: "/acme", DemoAccounts: []string{"wile / coyote"}}}
-	demo := banner(settings{demo: true, temporary: true, milvusAuth: true}, "127.0.0.1:1", served)
-	for _, want := range []string{"http://127.0.0.1:1/acme\n", "wile / coyote", "gone with the server", "curl -u Bob:qwerty http://127.0.0.1:1/"} {
+	served := []handlers.Summary{
+		{Name: "acme", Title: "Acme", Base: "/acme", DemoAccounts: []string{"wile / coyote"}},
+		{Name: "bell", Title: "Bell", Base: "/bell"},
+	}
+	at := func(api, ip string) listening {
+		return listening{place{api: api}, addressed{addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 1}}}
+	}
+	demo := banner(settings{demo: true, temporary: true, milvusAuth: true}, []listening{at("", "127.0.0.1"), at("bell", "127.0.0.2")}, served)
+	for _, want := range []string{
+		"http://127.0.0.1:1/acme\n", "http://127.0.0.2:1/bell\n", "wile / coyote", "gone with the server", "curl -u Bob:qwerty http://127.0.0.1:1/",
+	} {
 		if !strings.Contains(demo, want) {
 			t.Errorf("%q is not in %s", want, demo)
 		}
 	}
-	kept := banner(settings{db: "my.db"}, "127.0.0.1:1", served)
-	if strings.Contains(kept, "coyote") || !strings.Contains(kept, "my.db") || !strings.Contains(kept, "Milvus asks nobody") {
+	kept := banner(settings{db: "my.db"}, []listening{at("bell", "127.0.0.2")}, served)
+	if strings.Contains(kept, "acme") || strings.Contains(kept, "coyote") || !strings.Contains(kept, "my.db") || !strings.Contains(kept, "Milvus asks nobody") {
 		t.Error(kept)
 	}
 }

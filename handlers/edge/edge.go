@@ -42,6 +42,10 @@ type API struct {
 	// Register is the generated registration of the API's handlers.
 	Register func(Router)
 
+	// Admit is asked before anything else, on unknown paths too, whether the
+	// request is to be served at all: for limits on how many a caller may send.
+	// It may set Call.Header. nil: all are.
+	Admit func(*Call) error
 	// Authenticate finds out who calls, and gives the context that the handler
 	// will see. It may refuse. It runs after the route is known and before the
 	// body is read; AuthenticateFirst has it run on unknown paths too.
@@ -73,6 +77,9 @@ type Options struct {
 	Metrics   prometheus.Registerer // nil: none
 	BodyLimit int64                 // bytes; 0: DefaultBodyLimit
 	Timeout   time.Duration         // for a whole request; 0: DefaultTimeout. The server's ReadTimeout should be the same
+	// EveryPath has the last of the APIs answer all that no route does, as its
+	// vendor's own server would.
+	EveryPath bool
 }
 
 // A body of these APIs is some hundred bytes; the vendors' own limits are
@@ -118,6 +125,9 @@ func Mount(e *echo.Echo, o Options, apis ...API) error {
 		for _, root := range a.Roots {
 			e.RouteNotFound(root, unknown)
 			e.RouteNotFound(root+"/*", unknown)
+		}
+		if o.EveryPath {
+			e.RouteNotFound("/*", unknown)
 		}
 	}
 	return nil
@@ -257,6 +267,11 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 			err = newPanicError(v)
 		}
 	}()
+	if a.Admit != nil {
+		if err := a.Admit(call); err != nil {
+			return err
+		}
+	}
 	if a.Preflight != nil && call.Request.Method == http.MethodOptions {
 		return a.answer(c, a.Preflight(call))
 	}

@@ -260,6 +260,36 @@ func TestUnknownPathsBehindAuthentication(t *testing.T) {
 	}
 }
 
+// Who is not admitted is told so before anything else is looked at, and what
+// Admit says in headers stands on every answer.
+func TestAdmit(t *testing.T) {
+	left := 2
+	s := serve(t, func(s *server) {
+		s.api.Preflight = func(*Call) Answer { return Answer{Status: 204} }
+		s.api.Admit = func(c *Call) error {
+			left--
+			c.Header().Set("X-Left", strconv.Itoa(left))
+			if left < 0 {
+				return errors.New("who?")
+			}
+			return nil
+		}
+	})
+	for i, want := range []int{200, 404, 401, 401, 401} {
+		method, path := "GET", "/acme/things/a"
+		switch i {
+		case 1, 3:
+			path = "/acme/nothing"
+		case 4:
+			method = "OPTIONS"
+		}
+		w := s.do(method, path, "")
+		if w.Code != want || w.Header().Get("X-Left") != strconv.Itoa(1-i) {
+			t.Errorf("request %d: %d %v", i, w.Code, w.Header())
+		}
+	}
+}
+
 func TestPreflightAnswersEveryPath(t *testing.T) {
 	s := serve(t, func(s *server) {
 		s.api.Header = http.Header{"Access-Control-Allow-Origin": {"*"}}

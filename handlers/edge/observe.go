@@ -56,7 +56,18 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.0001, .00025, .001, .0025, .01, .025, .05, .1, .25, 1, 2.5, 10},
 		}, []string{"api", "operation"}),
 	}
-	return m, errors.Join(registry.Register(m.requests), registry.Register(m.duration))
+	return m, errors.Join(register(registry, &m.requests), register(registry, &m.duration))
+}
+
+// register has c count for the registry, or makes it the collector of that name
+// that does: an API may be mounted more than once.
+func register[C prometheus.Collector](registry prometheus.Registerer, c *C) error {
+	err := registry.Register(*c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		*c, err = there.ExistingCollector.(C), nil
+	}
+	return err
 }
 
 // of gives what observes the requests of one operation; an empty operation is

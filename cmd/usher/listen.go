@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"usher/handlers"
+)
+
+// place is an address to listen on, for all APIs or for one.
+type place struct {
+	api     string // empty: all
+	address string
+}
+
+// parsePlace reads host:port or API=host:port.
+func parsePlace(s string) (place, error) {
+	p := place{address: s}
+	if api, address, named := strings.Cut(s, "="); named {
+		p = place{api, address}
+		if !slices.Contains(handlers.Names(), api) {
+			return place{}, fmt.Errorf("no API is called %q: there are %s", api, strings.Join(handlers.Names(), ", "))
+		}
+	}
+	_, _, err := net.SplitHostPort(p.address)
+	return p, err
+}
+
+// public says whether others than this machine may reach the address. Of a name
+// other than localhost only listening tells.
+func (p place) public() bool {
+	host, _, _ := net.SplitHostPort(p.address)
+	ip := net.ParseIP(host)
+	return host != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// errPublicDemo refuses an address that others can reach: the demo accounts'
+// passwords are public.
+func errPublicDemo(address string) error {
+	return fmt.Errorf("--demo listens on loopback only, since its passwords are public: %s is not loopback", address)
+}
+
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// listening is a place where connections are taken.
+type listening struct {
+	place
+	net.Listener
+}
+
+// listen takes all the places, or none.
+func listen(ctx context.Context, s settings) (ls []listening, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(ls))
+			ls = nil
+		}
+	}()
+	for _, p := range s.places {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", p.address)
+		if err != nil {
+			return ls, err
+		}
+		ls = append(ls, listening{p, l})
+		if s.demo && !isLoopback(l.Addr()) { // a name may lead anywhere
+			return ls, errPublicDemo(l.Addr().String())
+		}
+	}
+	return ls, nil
+}
+
+func closeAll(ls []listening) error {
+	var errs []error
+	for _, l := range ls {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// handler is what is served at the place.
+func (p place) handler(all *handlers.Handler) (http.Handler, error) {
+	if p.api == "" {
+		return all, nil
+	}
+	return all.Only(p.api)
+}
