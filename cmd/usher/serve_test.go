@@ -72,6 +72,12 @@ func command(tb testing.TB, dir string, environ []string, args ...string) *exec.
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return commandOf(tb, program, dir, environ, args...)
+}
+
+// commandOf is command for another program.
+func commandOf(tb testing.TB, program, dir string, environ []string, args ...string) *exec.Cmd {
+	tb.Helper()
 	// However a test goes wrong, the program does not outlive it by much.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 2*time.Minute)
 	tb.Cleanup(cancel)
@@ -84,8 +90,18 @@ func command(tb testing.TB, dir string, environ []string, args ...string) *exec.
 // start runs "usher serve" on a free port until the test ends.
 func start(tb testing.TB, dir string, environ []string, args ...string) *process {
 	tb.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return startOf(tb, program, dir, environ, args...)
+}
+
+// startOf is start for another program.
+func startOf(tb testing.TB, program, dir string, environ []string, args ...string) *process {
+	tb.Helper()
 	p := &process{
-		Cmd:    command(tb, dir, environ, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...),
+		Cmd:    commandOf(tb, program, dir, environ, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...),
 		stderr: &lines{address: make(chan string, 8)},
 	}
 	stderr, err := p.StderrPipe()
