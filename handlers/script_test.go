@@ -41,7 +41,14 @@ import (
 //	     [-show HEADER]  prints this header of the answer too
 //	     [-pad BYTES]  the body, followed by spaces up to that length
 //	     [FILE]          the body, $NAME and ${NAME} in it replaced where NAME is set by the script
-//	capture NAME PATH    sets $NAME to a member of the last answer: data.id, [0].id
+//	capture NAME PATH    sets $NAME to a member of the last answer: data.id, [0].id;
+//	                     a dot alone is the whole of an answer that is a string
+//	capture NAME -header HEADER PATTERN
+//	                     sets $NAME to what a regular expression finds in a header
+//	                     of the last answer, or to its first group
+//	shows OPERATION ASPECT[,ASPECT…] TEXT
+//	                     says what the answers so far have shown of an operation; it
+//	                     becomes a cell of docs/behaviour.md, see behaviour_test.go
 //	cmp stdout FILE      the answer is this; go test -update writes FILE
 //	advance DURATION     moves the server's clock (needs clock)
 //
@@ -68,8 +75,9 @@ type world struct {
 	watch  *watch
 	defers []func()
 
-	names []string // set by the script, in order
-	last  []byte   // the last answer's body
+	names      []string    // set by the script, in order
+	last       []byte      // the last answer's body
+	lastHeader http.Header // and its headers
 }
 
 type clock struct {
@@ -114,6 +122,7 @@ func (s *syncBuffer) String() string {
 //	open       authentication switched off (Milvus)
 //	server     the server's rules for names and passwords (Milvus)
 //	full       a directory that holds no more users than it has (Milvus)
+//	roomy      no limit of users and roles that a test could meet (Milvus)
 //
 // and with faults put in below the API, which no vendor's server grants:
 //
@@ -122,7 +131,7 @@ func (s *syncBuffer) String() string {
 //	busy       a hashing pool that is full once the script says "fault busy"
 func newWorld(dir, api string, needs []string) (*world, error) {
 	for _, need := range needs {
-		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "late", "broken", "busy"}, need) {
+		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "roomy", "late", "broken", "busy"}, need) {
 			return nil, fmt.Errorf("no server grants %q", need)
 		}
 	}
@@ -160,6 +169,9 @@ func newWorld(dir, api string, needs []string) (*world, error) {
 	}
 	if has("full") {
 		o.Milvus.MaxUsers = 1
+	}
+	if has("roomy") {
+		o.Milvus.MaxUsers, o.Milvus.MaxRoles = 1_000_000, 1_000_000
 	}
 	if has("late") {
 		o.Timeout = time.Nanosecond
@@ -247,7 +259,7 @@ func TestScripts(t *testing.T) {
 					},
 					Cmds: map[string]func(*testscript.TestScript, bool, []string){
 						"needs": cmdNeeds, "unique": cmdUnique, "send": cmdSend,
-						"capture": cmdCapture, "advance": cmdAdvance, "fault": cmdFault,
+						"capture": cmdCapture, "advance": cmdAdvance, "fault": cmdFault, "shows": cmdShows,
 					},
 				})
 			})
@@ -258,6 +270,7 @@ func TestScripts(t *testing.T) {
 			t.Error("never answered: " + missing)
 		}
 	})
+	t.Run("behaviour", checkBehaviour)
 }
 
 func worldOf(ts *testscript.TestScript) *world {
@@ -289,14 +302,24 @@ func cmdUnique(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdCapture(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: capture NAME PATH")
+	if neg || len(args) != 2 && (len(args) != 4 || args[1] != "-header") {
+		ts.Fatalf("usage: capture NAME PATH, or capture NAME -header HEADER PATTERN")
 	}
 	w := worldOf(ts)
-	var value any
-	ts.Check(json.Unmarshal(w.last, &value))
-	found, err := member(value, args[1])
-	ts.Check(err)
+	var found string
+	if len(args) == 4 {
+		match := regexp.MustCompile(args[3]).FindStringSubmatch(strings.Join(w.lastHeader.Values(args[2]), "\n"))
+		if match == nil {
+			ts.Fatalf("no %s in header %s of the last answer", args[3], args[2])
+		}
+		found = match[len(match)-1]
+	} else {
+		var value any
+		ts.Check(json.Unmarshal(w.last, &value))
+		var err error
+		found, err = member(value, args[1])
+		ts.Check(err)
+	}
 	w.names = append(w.names, args[0])
 	ts.Setenv(args[0], found)
 }
@@ -376,6 +399,7 @@ func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
 	defer func() { _ = response.Body.Close() }()
 	w.last, err = io.ReadAll(response.Body)
 	ts.Check(err)
+	w.lastHeader = response.Header
 
 	var out strings.Builder
 	fmt.Fprintln(&out, response.StatusCode)

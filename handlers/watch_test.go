@@ -127,9 +127,17 @@ type watch struct {
 	api  string
 	next http.RoundTripper
 
-	mu       sync.Mutex
-	secrets  []string
-	problems []string
+	mu         sync.Mutex
+	secrets    []string
+	problems   []string
+	operations map[string]bool // that have answered
+}
+
+// met says whether an operation has answered.
+func (w *watch) met(operation string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.operations[operation]
 }
 
 func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -177,14 +185,14 @@ func (w *watch) check(r *http.Request, response *http.Response, body []byte) err
 	c := contracts()[w.api]
 	find := r.Clone(r.Context())
 	find.URL.Host, find.URL.Scheme, find.Host = "", "", ""
-	route, params, err := c.router.FindRoute(find)
-	if err != nil { // the contract's path / is served without its slash, too
-		find.URL.Path += "/"
-		route, params, err = c.router.FindRoute(find)
-	}
+	route, params, err := c.find(find)
 	if err != nil {
 		return c.checkUnknown(response, body)
 	}
+	if w.operations == nil {
+		w.operations = map[string]bool{}
+	}
+	w.operations[route.Operation.OperationID] = true
 	seen.Store(answered(w.api, route.Operation.OperationID, response.StatusCode, c.code(body)), true)
 	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
@@ -196,6 +204,16 @@ func (w *watch) check(r *http.Request, response *http.Response, body []byte) err
 			MultiError:            true,
 		},
 	})
+}
+
+// find finds the operation of a request that has no host.
+func (c *contract) find(r *http.Request) (*routers.Route, map[string]string, error) {
+	route, params, err := c.router.FindRoute(r)
+	if err != nil { // the contract's path / is served without its slash, too
+		r.URL.Path += "/"
+		route, params, err = c.router.FindRoute(r)
+	}
+	return route, params, err
 }
 
 func (c *contract) checkUnknown(response *http.Response, body []byte) error {

@@ -18,6 +18,21 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// PrivilegeGroups The privilege groups. Absent if `code` is not 0.
+type PrivilegeGroups struct {
+	// PrivilegeGroups One's own, by name, and then the nine built-in ones.
+	PrivilegeGroups []PrivilegeGroup `json:"privilegeGroups"`
+}
+
+// AlterPrivilegeGroupRequest A privilege group, and privileges to add or to remove.
+type AlterPrivilegeGroupRequest struct {
+	// PrivilegeGroupName The group's name.
+	PrivilegeGroupName string `json:"privilegeGroupName"`
+
+	// Privileges The names of privileges. Not required by the parser, and yet never empty (1100).
+	Privileges *[]string `json:"privileges,omitempty"`
+}
+
 // CreateUserRequest A user to create. The rules for names and passwords are business logic, told by code 1100.
 type CreateUserRequest struct {
 	// UserName The user's name, at most 32 bytes; a letter first, then as the rule book in force says.
@@ -63,10 +78,121 @@ type Error struct {
 	Message string `json:"message"`
 }
 
-// ListUsersRequest There is nothing to choose.
-type ListUsersRequest struct {
-	// DBName Without effect on the list; a 403 names it instead of what the header `DB-Name` says.
+// Grant A privilege, or a privilege group, that a role has on an object.
+type Grant struct {
+	// DBName The database, or `*`.
+	DBName string `json:"dbName"`
+
+	// Grantor Who granted it.
+	Grantor string `json:"grantor"`
+
+	// ObjectName The object, or `*`.
+	ObjectName string `json:"objectName"`
+
+	// ObjectType `Collection`, `Global` or `User`; of the second generation, that of the privilege, and `Global` for a group.
+	ObjectType string `json:"objectType"`
+
+	// Privilege The privilege, or the group, or `*`.
+	Privilege string `json:"privilege"`
+}
+
+// GrantPrivilegeRequest A privilege on an object.
+type GrantPrivilegeRequest struct {
+	// RoleName The role's name.
+	RoleName string `json:"roleName"`
+
+	// ObjectType `Collection`, `Global` or `User`. Anything else is business logic, told by code 1100.
+	ObjectType string `json:"objectType"`
+
+	// ObjectName The name of a collection or a user, or `*` for all.
+	ObjectName string `json:"objectName"`
+
+	// Privilege The privilege's name, `Search`, or `*` for all.
+	Privilege string `json:"privilege"`
+
+	// DBName The database, or `*` for all; the header `DB-Name` else, and `default` if there is none.
 	DBName *string `json:"dbName,omitempty"`
+}
+
+// GrantPrivilegeV2Request A privilege or a privilege group on a collection.
+type GrantPrivilegeV2Request struct {
+	// RoleName The role's name.
+	RoleName string `json:"roleName"`
+
+	// DBName The database, or `*` for all. Absent or empty, `default`; the header does not count.
+	DBName *string `json:"dbName,omitempty"`
+
+	// CollectionName The collection, or `*` for all. Not required by the parser, and yet never empty (1100).
+	CollectionName *string `json:"collectionName,omitempty"`
+
+	// Privilege The name of a privilege or a privilege group, or `*` for all privileges.
+	Privilege string `json:"privilege"`
+}
+
+// GrantsResult A role's grants, or an error.
+type GrantsResult struct {
+	// Code 0, or the number of the error.
+	Code int32 `json:"code"`
+
+	// Data The grants, by object type, object and privilege. Absent if `code` is not 0.
+	Data *[]Grant `json:"data,omitempty"`
+
+	// Message What is wrong. Absent if `code` is 0.
+	Message *string `json:"message,omitempty"`
+}
+
+// ListRequest There is nothing to choose.
+type ListRequest struct {
+	// DBName Without effect on the list; rights are looked for there instead of where the header `DB-Name` says.
+	DBName *string `json:"dbName,omitempty"`
+}
+
+// NamesResult Names of users or roles, or an error.
+type NamesResult struct {
+	// Code 0, or the number of the error.
+	Code int32 `json:"code"`
+
+	// Data The names, sorted. Absent if `code` is not 0.
+	Data *[]string `json:"data,omitempty"`
+
+	// Message What is wrong. Absent if `code` is 0.
+	Message *string `json:"message,omitempty"`
+}
+
+// PrivilegeGroup A privilege group.
+type PrivilegeGroup struct {
+	// PrivilegeGroupName The group's name.
+	PrivilegeGroupName string `json:"privilegeGroupName"`
+
+	// Privileges The names of what it holds, separated by commas; of one's own groups, sorted.
+	Privileges string `json:"privileges"`
+}
+
+// PrivilegeGroupRequest A privilege group.
+type PrivilegeGroupRequest struct {
+	// PrivilegeGroupName The group's name, at most 255 bytes; a letter or an underscore first, then also digits.
+	PrivilegeGroupName string `json:"privilegeGroupName"`
+}
+
+// PrivilegeGroupsResult The privilege groups, or an error.
+type PrivilegeGroupsResult struct {
+	// Code 0, or the number of the error.
+	Code int32 `json:"code"`
+
+	// Data The privilege groups. Absent if `code` is not 0.
+	Data *PrivilegeGroups `json:"data,omitempty"`
+
+	// Message What is wrong. Absent if `code` is 0.
+	Message *string `json:"message,omitempty"`
+}
+
+// RoleRequest A role.
+type RoleRequest struct {
+	// DBName The database whose grants are listed, and where rights are looked for; the header `DB-Name` else.
+	DBName *string `json:"dbName,omitempty"`
+
+	// RoleName The role's name, at most 255 bytes; a letter or an underscore first, then also digits and `$`.
+	RoleName string `json:"roleName"`
 }
 
 // UpdatePasswordRequest A change of password. The rules for names and passwords are business logic, told by code 1100.
@@ -81,16 +207,13 @@ type UpdatePasswordRequest struct {
 	NewPassword password.Plain `json:"newPassword"`
 }
 
-// UserNamesResult The users' names, or an error.
-type UserNamesResult struct {
-	// Code 0, or the number of the error.
-	Code int32 `json:"code"`
+// UserRoleRequest A user and a role.
+type UserRoleRequest struct {
+	// UserName The user's name.
+	UserName string `json:"userName"`
 
-	// Data The names, sorted. Absent if `code` is not 0.
-	Data *[]string `json:"data,omitempty"`
-
-	// Message What is wrong. Absent if `code` is 0.
-	Message *string `json:"message,omitempty"`
+	// RoleName The role's name.
+	RoleName string `json:"roleName"`
 }
 
 // UserRolesResult A user's roles, or an error.
@@ -114,18 +237,159 @@ type DBName = string
 // RequestTimeout defines model for RequestTimeout.
 type RequestTimeout = int64
 
+// NoCreateOwnership An error that has an HTTP status of its own.
+type NoCreateOwnership = Error
+
+// NoCreatePrivilegeGroup An error that has an HTTP status of its own.
+type NoCreatePrivilegeGroup = Error
+
+// NoDropOwnership An error that has an HTTP status of its own.
+type NoDropOwnership = Error
+
+// NoDropPrivilegeGroup An error that has an HTTP status of its own.
+type NoDropPrivilegeGroup = Error
+
+// NoListPrivilegeGroups An error that has an HTTP status of its own.
+type NoListPrivilegeGroups = Error
+
+// NoManageOwnership An error that has an HTTP status of its own.
+type NoManageOwnership = Error
+
+// NoOperatePrivilegeGroup An error that has an HTTP status of its own.
+type NoOperatePrivilegeGroup = Error
+
+// NoSelectOwnership An error that has an HTTP status of its own.
+type NoSelectOwnership = Error
+
 // TimedOut An error that has an HTTP status of its own.
 type TimedOut = Error
 
 // Unauthenticated An error that has an HTTP status of its own.
 type Unauthenticated = Error
 
+// AddPrivilegesToGroupParams defines parameters for AddPrivilegesToGroup.
+type AddPrivilegesToGroupParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// CreatePrivilegeGroupParams defines parameters for CreatePrivilegeGroup.
+type CreatePrivilegeGroupParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// DropPrivilegeGroupParams defines parameters for DropPrivilegeGroup.
+type DropPrivilegeGroupParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// ListPrivilegeGroupsParams defines parameters for ListPrivilegeGroups.
+type ListPrivilegeGroupsParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// RemovePrivilegesFromGroupParams defines parameters for RemovePrivilegesFromGroup.
+type RemovePrivilegesFromGroupParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// CreateRoleParams defines parameters for CreateRole.
+type CreateRoleParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// DescribeRoleParams defines parameters for DescribeRole.
+type DescribeRoleParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// DropRoleParams defines parameters for DropRole.
+type DropRoleParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// GrantPrivilegeParams defines parameters for GrantPrivilege.
+type GrantPrivilegeParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// GrantPrivilegeV2Params defines parameters for GrantPrivilegeV2.
+type GrantPrivilegeV2Params struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// ListRolesParams defines parameters for ListRoles.
+type ListRolesParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// RevokePrivilegeParams defines parameters for RevokePrivilege.
+type RevokePrivilegeParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// RevokePrivilegeV2Params defines parameters for RevokePrivilegeV2.
+type RevokePrivilegeV2Params struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
 	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
 
-	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
 	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
@@ -134,7 +398,7 @@ type DescribeUserParams struct {
 	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
 
-	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
 	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
@@ -143,7 +407,16 @@ type DropUserParams struct {
 	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
 
-	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// GrantRoleParams defines parameters for GrantRole.
+type GrantRoleParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
 	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
@@ -152,7 +425,16 @@ type ListUsersParams struct {
 	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
 
-	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
+	DBName *DBName `json:"DB-Name,omitempty"`
+}
+
+// RevokeRoleParams defines parameters for RevokeRole.
+type RevokeRoleParams struct {
+	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
+	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
+
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
 	DBName *DBName `json:"DB-Name,omitempty"`
 }
 
@@ -161,9 +443,48 @@ type UpdatePasswordParams struct {
 	// RequestTimeout The whole seconds this request may take. Absent or empty (the reference's "None"): 30. 0 and negative values time out at once (408). What is no decimal integer of 64 bits is an error (1100, under HTTP 200). More than 30 counts as 30. Looked at before the body.
 	RequestTimeout *RequestTimeout `json:"Request-Timeout,omitempty"`
 
-	// DBName The database that a 403 names. Absent or empty: `default`. Without effect otherwise, since users belong to no database.
+	// DBName The database where the caller's rights are looked for, which a 403 names, and for which the first generation grants. Absent or empty: `default`. Without effect otherwise, since users and roles belong to no database.
 	DBName *DBName `json:"DB-Name,omitempty"`
 }
+
+// AddPrivilegesToGroupJSONRequestBody defines body for AddPrivilegesToGroup for application/json ContentType.
+type AddPrivilegesToGroupJSONRequestBody = AlterPrivilegeGroupRequest
+
+// CreatePrivilegeGroupJSONRequestBody defines body for CreatePrivilegeGroup for application/json ContentType.
+type CreatePrivilegeGroupJSONRequestBody = PrivilegeGroupRequest
+
+// DropPrivilegeGroupJSONRequestBody defines body for DropPrivilegeGroup for application/json ContentType.
+type DropPrivilegeGroupJSONRequestBody = PrivilegeGroupRequest
+
+// ListPrivilegeGroupsJSONRequestBody defines body for ListPrivilegeGroups for application/json ContentType.
+type ListPrivilegeGroupsJSONRequestBody = ListRequest
+
+// RemovePrivilegesFromGroupJSONRequestBody defines body for RemovePrivilegesFromGroup for application/json ContentType.
+type RemovePrivilegesFromGroupJSONRequestBody = AlterPrivilegeGroupRequest
+
+// CreateRoleJSONRequestBody defines body for CreateRole for application/json ContentType.
+type CreateRoleJSONRequestBody = RoleRequest
+
+// DescribeRoleJSONRequestBody defines body for DescribeRole for application/json ContentType.
+type DescribeRoleJSONRequestBody = RoleRequest
+
+// DropRoleJSONRequestBody defines body for DropRole for application/json ContentType.
+type DropRoleJSONRequestBody = RoleRequest
+
+// GrantPrivilegeJSONRequestBody defines body for GrantPrivilege for application/json ContentType.
+type GrantPrivilegeJSONRequestBody = GrantPrivilegeRequest
+
+// GrantPrivilegeV2JSONRequestBody defines body for GrantPrivilegeV2 for application/json ContentType.
+type GrantPrivilegeV2JSONRequestBody = GrantPrivilegeV2Request
+
+// ListRolesJSONRequestBody defines body for ListRoles for application/json ContentType.
+type ListRolesJSONRequestBody = ListRequest
+
+// RevokePrivilegeJSONRequestBody defines body for RevokePrivilege for application/json ContentType.
+type RevokePrivilegeJSONRequestBody = GrantPrivilegeRequest
+
+// RevokePrivilegeV2JSONRequestBody defines body for RevokePrivilegeV2 for application/json ContentType.
+type RevokePrivilegeV2JSONRequestBody = GrantPrivilegeV2Request
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUserRequest
@@ -174,8 +495,14 @@ type DescribeUserJSONRequestBody = DescribeUserRequest
 // DropUserJSONRequestBody defines body for DropUser for application/json ContentType.
 type DropUserJSONRequestBody = DropUserRequest
 
+// GrantRoleJSONRequestBody defines body for GrantRole for application/json ContentType.
+type GrantRoleJSONRequestBody = UserRoleRequest
+
 // ListUsersJSONRequestBody defines body for ListUsers for application/json ContentType.
-type ListUsersJSONRequestBody = ListUsersRequest
+type ListUsersJSONRequestBody = ListRequest
+
+// RevokeRoleJSONRequestBody defines body for RevokeRole for application/json ContentType.
+type RevokeRoleJSONRequestBody = UserRoleRequest
 
 // UpdatePasswordJSONRequestBody defines body for UpdatePassword for application/json ContentType.
 type UpdatePasswordJSONRequestBody = UpdatePasswordRequest
@@ -254,9 +581,243 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// AddPrivilegesToGroupWithBody Add privileges to a group
+	//
+	// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+	AddPrivilegesToGroupWithBody(ctx context.Context, params *AddPrivilegesToGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddPrivilegesToGroup Add privileges to a group
+	//
+	// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+	AddPrivilegesToGroup(ctx context.Context, params *AddPrivilegesToGroupParams, body AddPrivilegesToGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePrivilegeGroupWithBody Create a privilege group
+	//
+	// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+	CreatePrivilegeGroupWithBody(ctx context.Context, params *CreatePrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePrivilegeGroup Create a privilege group
+	//
+	// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+	CreatePrivilegeGroup(ctx context.Context, params *CreatePrivilegeGroupParams, body CreatePrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DropPrivilegeGroupWithBody Drop a privilege group
+	//
+	// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+	DropPrivilegeGroupWithBody(ctx context.Context, params *DropPrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DropPrivilegeGroup Drop a privilege group
+	//
+	// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+	DropPrivilegeGroup(ctx context.Context, params *DropPrivilegeGroupParams, body DropPrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPrivilegeGroupsWithBody List the privilege groups
+	//
+	// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+	ListPrivilegeGroupsWithBody(ctx context.Context, params *ListPrivilegeGroupsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPrivilegeGroups List the privilege groups
+	//
+	// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+	ListPrivilegeGroups(ctx context.Context, params *ListPrivilegeGroupsParams, body ListPrivilegeGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemovePrivilegesFromGroupWithBody Remove privileges from a group
+	//
+	// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+	RemovePrivilegesFromGroupWithBody(ctx context.Context, params *RemovePrivilegesFromGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemovePrivilegesFromGroup Remove privileges from a group
+	//
+	// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+	RemovePrivilegesFromGroup(ctx context.Context, params *RemovePrivilegesFromGroupParams, body RemovePrivilegesFromGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRoleWithBody Create a role
+	//
+	// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/create (the `CreateRole` operationId).
+	CreateRoleWithBody(ctx context.Context, params *CreateRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRole Create a role
+	//
+	// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/create (the `CreateRole` operationId).
+	CreateRole(ctx context.Context, params *CreateRoleParams, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DescribeRoleWithBody List a role's grants
+	//
+	// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+	DescribeRoleWithBody(ctx context.Context, params *DescribeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DescribeRole List a role's grants
+	//
+	// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+	DescribeRole(ctx context.Context, params *DescribeRoleParams, body DescribeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DropRoleWithBody Drop a role
+	//
+	// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/drop (the `DropRole` operationId).
+	DropRoleWithBody(ctx context.Context, params *DropRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DropRole Drop a role
+	//
+	// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/drop (the `DropRole` operationId).
+	DropRole(ctx context.Context, params *DropRoleParams, body DropRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GrantPrivilegeWithBody Grant a privilege to a role
+	//
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+	GrantPrivilegeWithBody(ctx context.Context, params *GrantPrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GrantPrivilege Grant a privilege to a role
+	//
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+	GrantPrivilege(ctx context.Context, params *GrantPrivilegeParams, body GrantPrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GrantPrivilegeV2WithBody Grant a privilege or a privilege group to a role
+	//
+	// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+	GrantPrivilegeV2WithBody(ctx context.Context, params *GrantPrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GrantPrivilegeV2 Grant a privilege or a privilege group to a role
+	//
+	// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+	GrantPrivilegeV2(ctx context.Context, params *GrantPrivilegeV2Params, body GrantPrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRolesWithBody List the roles
+	//
+	// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/list (the `ListRoles` operationId).
+	ListRolesWithBody(ctx context.Context, params *ListRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRoles List the roles
+	//
+	// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/list (the `ListRoles` operationId).
+	ListRoles(ctx context.Context, params *ListRolesParams, body ListRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokePrivilegeWithBody Revoke a privilege from a role
+	//
+	// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+	RevokePrivilegeWithBody(ctx context.Context, params *RevokePrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokePrivilege Revoke a privilege from a role
+	//
+	// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+	RevokePrivilege(ctx context.Context, params *RevokePrivilegeParams, body RevokePrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokePrivilegeV2WithBody Revoke a privilege or a privilege group from a role
+	//
+	// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+	RevokePrivilegeV2WithBody(ctx context.Context, params *RevokePrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokePrivilegeV2 Revoke a privilege or a privilege group from a role
+	//
+	// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+	RevokePrivilegeV2(ctx context.Context, params *RevokePrivilegeV2Params, body RevokePrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateUserWithBody Create a user
 	//
-	// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+	// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -265,7 +826,7 @@ type ClientInterface interface {
 
 	// CreateUser Create a user
 	//
-	// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+	// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -274,7 +835,7 @@ type ClientInterface interface {
 
 	// DescribeUserWithBody Describe a user
 	//
-	// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+	// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -283,7 +844,7 @@ type ClientInterface interface {
 
 	// DescribeUser Describe a user
 	//
-	// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+	// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -292,7 +853,7 @@ type ClientInterface interface {
 
 	// DropUserWithBody Drop a user
 	//
-	// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+	// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -301,16 +862,34 @@ type ClientInterface interface {
 
 	// DropUser Drop a user
 	//
-	// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+	// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /users/drop (the `DropUser` operationId).
 	DropUser(ctx context.Context, params *DropUserParams, body DropUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GrantRoleWithBody Grant a role to a user
+	//
+	// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+	GrantRoleWithBody(ctx context.Context, params *GrantRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GrantRole Grant a role to a user
+	//
+	// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+	GrantRole(ctx context.Context, params *GrantRoleParams, body GrantRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListUsersWithBody List users
 	//
-	// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+	// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -319,16 +898,34 @@ type ClientInterface interface {
 
 	// ListUsers List users
 	//
-	// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+	// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /users/list (the `ListUsers` operationId).
 	ListUsers(ctx context.Context, params *ListUsersParams, body ListUsersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RevokeRoleWithBody Revoke a role from a user
+	//
+	// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+	RevokeRoleWithBody(ctx context.Context, params *RevokeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeRole Revoke a role from a user
+	//
+	// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+	RevokeRole(ctx context.Context, params *RevokeRoleParams, body RevokeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UpdatePasswordWithBody Change a user's password
 	//
-	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -337,7 +934,7 @@ type ClientInterface interface {
 
 	// UpdatePassword Change a user's password
 	//
-	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -345,9 +942,503 @@ type ClientInterface interface {
 	UpdatePassword(ctx context.Context, params *UpdatePasswordParams, body UpdatePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// AddPrivilegesToGroupWithBody Add privileges to a group
+//
+// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+func (c *Client) AddPrivilegesToGroupWithBody(ctx context.Context, params *AddPrivilegesToGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddPrivilegesToGroupRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddPrivilegesToGroup Add privileges to a group
+//
+// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+func (c *Client) AddPrivilegesToGroup(ctx context.Context, params *AddPrivilegesToGroupParams, body AddPrivilegesToGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddPrivilegesToGroupRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePrivilegeGroupWithBody Create a privilege group
+//
+// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+func (c *Client) CreatePrivilegeGroupWithBody(ctx context.Context, params *CreatePrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePrivilegeGroupRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePrivilegeGroup Create a privilege group
+//
+// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+func (c *Client) CreatePrivilegeGroup(ctx context.Context, params *CreatePrivilegeGroupParams, body CreatePrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePrivilegeGroupRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DropPrivilegeGroupWithBody Drop a privilege group
+//
+// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+func (c *Client) DropPrivilegeGroupWithBody(ctx context.Context, params *DropPrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDropPrivilegeGroupRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DropPrivilegeGroup Drop a privilege group
+//
+// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+func (c *Client) DropPrivilegeGroup(ctx context.Context, params *DropPrivilegeGroupParams, body DropPrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDropPrivilegeGroupRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPrivilegeGroupsWithBody List the privilege groups
+//
+// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+func (c *Client) ListPrivilegeGroupsWithBody(ctx context.Context, params *ListPrivilegeGroupsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPrivilegeGroupsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPrivilegeGroups List the privilege groups
+//
+// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+func (c *Client) ListPrivilegeGroups(ctx context.Context, params *ListPrivilegeGroupsParams, body ListPrivilegeGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPrivilegeGroupsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemovePrivilegesFromGroupWithBody Remove privileges from a group
+//
+// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+func (c *Client) RemovePrivilegesFromGroupWithBody(ctx context.Context, params *RemovePrivilegesFromGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemovePrivilegesFromGroupRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemovePrivilegesFromGroup Remove privileges from a group
+//
+// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+func (c *Client) RemovePrivilegesFromGroup(ctx context.Context, params *RemovePrivilegesFromGroupParams, body RemovePrivilegesFromGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemovePrivilegesFromGroupRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRoleWithBody Create a role
+//
+// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/create (the `CreateRole` operationId).
+func (c *Client) CreateRoleWithBody(ctx context.Context, params *CreateRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRoleRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRole Create a role
+//
+// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/create (the `CreateRole` operationId).
+func (c *Client) CreateRole(ctx context.Context, params *CreateRoleParams, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRoleRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DescribeRoleWithBody List a role's grants
+//
+// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+func (c *Client) DescribeRoleWithBody(ctx context.Context, params *DescribeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDescribeRoleRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DescribeRole List a role's grants
+//
+// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+func (c *Client) DescribeRole(ctx context.Context, params *DescribeRoleParams, body DescribeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDescribeRoleRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DropRoleWithBody Drop a role
+//
+// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/drop (the `DropRole` operationId).
+func (c *Client) DropRoleWithBody(ctx context.Context, params *DropRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDropRoleRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DropRole Drop a role
+//
+// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/drop (the `DropRole` operationId).
+func (c *Client) DropRole(ctx context.Context, params *DropRoleParams, body DropRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDropRoleRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GrantPrivilegeWithBody Grant a privilege to a role
+//
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+func (c *Client) GrantPrivilegeWithBody(ctx context.Context, params *GrantPrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGrantPrivilegeRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GrantPrivilege Grant a privilege to a role
+//
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+func (c *Client) GrantPrivilege(ctx context.Context, params *GrantPrivilegeParams, body GrantPrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGrantPrivilegeRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GrantPrivilegeV2WithBody Grant a privilege or a privilege group to a role
+//
+// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+func (c *Client) GrantPrivilegeV2WithBody(ctx context.Context, params *GrantPrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGrantPrivilegeV2RequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GrantPrivilegeV2 Grant a privilege or a privilege group to a role
+//
+// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+func (c *Client) GrantPrivilegeV2(ctx context.Context, params *GrantPrivilegeV2Params, body GrantPrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGrantPrivilegeV2Request(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRolesWithBody List the roles
+//
+// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/list (the `ListRoles` operationId).
+func (c *Client) ListRolesWithBody(ctx context.Context, params *ListRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRolesRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRoles List the roles
+//
+// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/list (the `ListRoles` operationId).
+func (c *Client) ListRoles(ctx context.Context, params *ListRolesParams, body ListRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRolesRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokePrivilegeWithBody Revoke a privilege from a role
+//
+// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+func (c *Client) RevokePrivilegeWithBody(ctx context.Context, params *RevokePrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokePrivilegeRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokePrivilege Revoke a privilege from a role
+//
+// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+func (c *Client) RevokePrivilege(ctx context.Context, params *RevokePrivilegeParams, body RevokePrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokePrivilegeRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokePrivilegeV2WithBody Revoke a privilege or a privilege group from a role
+//
+// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+func (c *Client) RevokePrivilegeV2WithBody(ctx context.Context, params *RevokePrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokePrivilegeV2RequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokePrivilegeV2 Revoke a privilege or a privilege group from a role
+//
+// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+func (c *Client) RevokePrivilegeV2(ctx context.Context, params *RevokePrivilegeV2Params, body RevokePrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokePrivilegeV2Request(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateUserWithBody Create a user
 //
-// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -366,7 +1457,7 @@ func (c *Client) CreateUserWithBody(ctx context.Context, params *CreateUserParam
 
 // CreateUser Create a user
 //
-// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -385,7 +1476,7 @@ func (c *Client) CreateUser(ctx context.Context, params *CreateUserParams, body 
 
 // DescribeUserWithBody Describe a user
 //
-// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 //
 // Takes any type of body and a specified content type.
 //
@@ -404,7 +1495,7 @@ func (c *Client) DescribeUserWithBody(ctx context.Context, params *DescribeUserP
 
 // DescribeUser Describe a user
 //
-// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -423,7 +1514,7 @@ func (c *Client) DescribeUser(ctx context.Context, params *DescribeUserParams, b
 
 // DropUserWithBody Drop a user
 //
-// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -442,7 +1533,7 @@ func (c *Client) DropUserWithBody(ctx context.Context, params *DropUserParams, c
 
 // DropUser Drop a user
 //
-// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -459,9 +1550,47 @@ func (c *Client) DropUser(ctx context.Context, params *DropUserParams, body Drop
 	return c.Client.Do(req)
 }
 
+// GrantRoleWithBody Grant a role to a user
+//
+// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+func (c *Client) GrantRoleWithBody(ctx context.Context, params *GrantRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGrantRoleRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GrantRole Grant a role to a user
+//
+// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+func (c *Client) GrantRole(ctx context.Context, params *GrantRoleParams, body GrantRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGrantRoleRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListUsersWithBody List users
 //
-// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 //
 // Takes any type of body and a specified content type.
 //
@@ -480,7 +1609,7 @@ func (c *Client) ListUsersWithBody(ctx context.Context, params *ListUsersParams,
 
 // ListUsers List users
 //
-// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -497,9 +1626,47 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, body Li
 	return c.Client.Do(req)
 }
 
+// RevokeRoleWithBody Revoke a role from a user
+//
+// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+func (c *Client) RevokeRoleWithBody(ctx context.Context, params *RevokeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeRoleRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeRole Revoke a role from a user
+//
+// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+func (c *Client) RevokeRole(ctx context.Context, params *RevokeRoleParams, body RevokeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeRoleRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UpdatePasswordWithBody Change a user's password
 //
-// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 //
 // Takes any type of body and a specified content type.
 //
@@ -518,7 +1685,7 @@ func (c *Client) UpdatePasswordWithBody(ctx context.Context, params *UpdatePassw
 
 // UpdatePassword Change a user's password
 //
-// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -533,6 +1700,864 @@ func (c *Client) UpdatePassword(ctx context.Context, params *UpdatePasswordParam
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewAddPrivilegesToGroupRequest calls the generic AddPrivilegesToGroup builder with application/json body
+func NewAddPrivilegesToGroupRequest(server string, params *AddPrivilegesToGroupParams, body AddPrivilegesToGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddPrivilegesToGroupRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewAddPrivilegesToGroupRequestWithBody constructs an http.Request for the AddPrivilegesToGroup method, with any body, and a specified content type
+func NewAddPrivilegesToGroupRequestWithBody(server string, params *AddPrivilegesToGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/privilege_groups/add_privileges_to_group")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreatePrivilegeGroupRequest calls the generic CreatePrivilegeGroup builder with application/json body
+func NewCreatePrivilegeGroupRequest(server string, params *CreatePrivilegeGroupParams, body CreatePrivilegeGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePrivilegeGroupRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreatePrivilegeGroupRequestWithBody constructs an http.Request for the CreatePrivilegeGroup method, with any body, and a specified content type
+func NewCreatePrivilegeGroupRequestWithBody(server string, params *CreatePrivilegeGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/privilege_groups/create")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDropPrivilegeGroupRequest calls the generic DropPrivilegeGroup builder with application/json body
+func NewDropPrivilegeGroupRequest(server string, params *DropPrivilegeGroupParams, body DropPrivilegeGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDropPrivilegeGroupRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewDropPrivilegeGroupRequestWithBody constructs an http.Request for the DropPrivilegeGroup method, with any body, and a specified content type
+func NewDropPrivilegeGroupRequestWithBody(server string, params *DropPrivilegeGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/privilege_groups/drop")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListPrivilegeGroupsRequest calls the generic ListPrivilegeGroups builder with application/json body
+func NewListPrivilegeGroupsRequest(server string, params *ListPrivilegeGroupsParams, body ListPrivilegeGroupsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewListPrivilegeGroupsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewListPrivilegeGroupsRequestWithBody constructs an http.Request for the ListPrivilegeGroups method, with any body, and a specified content type
+func NewListPrivilegeGroupsRequestWithBody(server string, params *ListPrivilegeGroupsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/privilege_groups/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRemovePrivilegesFromGroupRequest calls the generic RemovePrivilegesFromGroup builder with application/json body
+func NewRemovePrivilegesFromGroupRequest(server string, params *RemovePrivilegesFromGroupParams, body RemovePrivilegesFromGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRemovePrivilegesFromGroupRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRemovePrivilegesFromGroupRequestWithBody constructs an http.Request for the RemovePrivilegesFromGroup method, with any body, and a specified content type
+func NewRemovePrivilegesFromGroupRequestWithBody(server string, params *RemovePrivilegesFromGroupParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/privilege_groups/remove_privileges_from_group")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateRoleRequest calls the generic CreateRole builder with application/json body
+func NewCreateRoleRequest(server string, params *CreateRoleParams, body CreateRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRoleRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateRoleRequestWithBody constructs an http.Request for the CreateRole method, with any body, and a specified content type
+func NewCreateRoleRequestWithBody(server string, params *CreateRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/create")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDescribeRoleRequest calls the generic DescribeRole builder with application/json body
+func NewDescribeRoleRequest(server string, params *DescribeRoleParams, body DescribeRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDescribeRoleRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewDescribeRoleRequestWithBody constructs an http.Request for the DescribeRole method, with any body, and a specified content type
+func NewDescribeRoleRequestWithBody(server string, params *DescribeRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/describe")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDropRoleRequest calls the generic DropRole builder with application/json body
+func NewDropRoleRequest(server string, params *DropRoleParams, body DropRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDropRoleRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewDropRoleRequestWithBody constructs an http.Request for the DropRole method, with any body, and a specified content type
+func NewDropRoleRequestWithBody(server string, params *DropRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/drop")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGrantPrivilegeRequest calls the generic GrantPrivilege builder with application/json body
+func NewGrantPrivilegeRequest(server string, params *GrantPrivilegeParams, body GrantPrivilegeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGrantPrivilegeRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewGrantPrivilegeRequestWithBody constructs an http.Request for the GrantPrivilege method, with any body, and a specified content type
+func NewGrantPrivilegeRequestWithBody(server string, params *GrantPrivilegeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/grant_privilege")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGrantPrivilegeV2Request calls the generic GrantPrivilegeV2 builder with application/json body
+func NewGrantPrivilegeV2Request(server string, params *GrantPrivilegeV2Params, body GrantPrivilegeV2JSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGrantPrivilegeV2RequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewGrantPrivilegeV2RequestWithBody constructs an http.Request for the GrantPrivilegeV2 method, with any body, and a specified content type
+func NewGrantPrivilegeV2RequestWithBody(server string, params *GrantPrivilegeV2Params, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/grant_privilege_v2")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListRolesRequest calls the generic ListRoles builder with application/json body
+func NewListRolesRequest(server string, params *ListRolesParams, body ListRolesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewListRolesRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewListRolesRequestWithBody constructs an http.Request for the ListRoles method, with any body, and a specified content type
+func NewListRolesRequestWithBody(server string, params *ListRolesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRevokePrivilegeRequest calls the generic RevokePrivilege builder with application/json body
+func NewRevokePrivilegeRequest(server string, params *RevokePrivilegeParams, body RevokePrivilegeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevokePrivilegeRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRevokePrivilegeRequestWithBody constructs an http.Request for the RevokePrivilege method, with any body, and a specified content type
+func NewRevokePrivilegeRequestWithBody(server string, params *RevokePrivilegeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/revoke_privilege")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRevokePrivilegeV2Request calls the generic RevokePrivilegeV2 builder with application/json body
+func NewRevokePrivilegeV2Request(server string, params *RevokePrivilegeV2Params, body RevokePrivilegeV2JSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevokePrivilegeV2RequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRevokePrivilegeV2RequestWithBody constructs an http.Request for the RevokePrivilegeV2 method, with any body, and a specified content type
+func NewRevokePrivilegeV2RequestWithBody(server string, params *RevokePrivilegeV2Params, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/roles/revoke_privilege_v2")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
 }
 
 // NewCreateUserRequest calls the generic CreateUser builder with application/json body
@@ -733,6 +2758,72 @@ func NewDropUserRequestWithBody(server string, params *DropUserParams, contentTy
 	return req, nil
 }
 
+// NewGrantRoleRequest calls the generic GrantRole builder with application/json body
+func NewGrantRoleRequest(server string, params *GrantRoleParams, body GrantRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGrantRoleRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewGrantRoleRequestWithBody constructs an http.Request for the GrantRole method, with any body, and a specified content type
+func NewGrantRoleRequestWithBody(server string, params *GrantRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/grant_role")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListUsersRequest calls the generic ListUsers builder with application/json body
 func NewListUsersRequest(server string, params *ListUsersParams, body ListUsersJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -754,6 +2845,72 @@ func NewListUsersRequestWithBody(server string, params *ListUsersParams, content
 	}
 
 	operationPath := fmt.Sprintf("/users/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.RequestTimeout != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Request-Timeout", *params.RequestTimeout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Request-Timeout", headerParam0)
+		}
+
+		if params.DBName != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "DB-Name", *params.DBName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("DB-Name", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRevokeRoleRequest calls the generic RevokeRole builder with application/json body
+func NewRevokeRoleRequest(server string, params *RevokeRoleParams, body RevokeRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevokeRoleRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRevokeRoleRequestWithBody constructs an http.Request for the RevokeRole method, with any body, and a specified content type
+func NewRevokeRoleRequestWithBody(server string, params *RevokeRoleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/revoke_role")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -909,9 +3066,243 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// AddPrivilegesToGroupWithBodyWithResponse Add privileges to a group
+	//
+	// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+	AddPrivilegesToGroupWithBodyWithResponse(ctx context.Context, params *AddPrivilegesToGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddPrivilegesToGroupResponse, error)
+
+	// AddPrivilegesToGroupWithResponse Add privileges to a group
+	//
+	// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+	AddPrivilegesToGroupWithResponse(ctx context.Context, params *AddPrivilegesToGroupParams, body AddPrivilegesToGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*AddPrivilegesToGroupResponse, error)
+
+	// CreatePrivilegeGroupWithBodyWithResponse Create a privilege group
+	//
+	// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+	CreatePrivilegeGroupWithBodyWithResponse(ctx context.Context, params *CreatePrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePrivilegeGroupResponse, error)
+
+	// CreatePrivilegeGroupWithResponse Create a privilege group
+	//
+	// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+	CreatePrivilegeGroupWithResponse(ctx context.Context, params *CreatePrivilegeGroupParams, body CreatePrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePrivilegeGroupResponse, error)
+
+	// DropPrivilegeGroupWithBodyWithResponse Drop a privilege group
+	//
+	// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+	DropPrivilegeGroupWithBodyWithResponse(ctx context.Context, params *DropPrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DropPrivilegeGroupResponse, error)
+
+	// DropPrivilegeGroupWithResponse Drop a privilege group
+	//
+	// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+	DropPrivilegeGroupWithResponse(ctx context.Context, params *DropPrivilegeGroupParams, body DropPrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*DropPrivilegeGroupResponse, error)
+
+	// ListPrivilegeGroupsWithBodyWithResponse List the privilege groups
+	//
+	// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+	ListPrivilegeGroupsWithBodyWithResponse(ctx context.Context, params *ListPrivilegeGroupsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListPrivilegeGroupsResponse, error)
+
+	// ListPrivilegeGroupsWithResponse List the privilege groups
+	//
+	// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+	ListPrivilegeGroupsWithResponse(ctx context.Context, params *ListPrivilegeGroupsParams, body ListPrivilegeGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*ListPrivilegeGroupsResponse, error)
+
+	// RemovePrivilegesFromGroupWithBodyWithResponse Remove privileges from a group
+	//
+	// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+	RemovePrivilegesFromGroupWithBodyWithResponse(ctx context.Context, params *RemovePrivilegesFromGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RemovePrivilegesFromGroupResponse, error)
+
+	// RemovePrivilegesFromGroupWithResponse Remove privileges from a group
+	//
+	// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+	RemovePrivilegesFromGroupWithResponse(ctx context.Context, params *RemovePrivilegesFromGroupParams, body RemovePrivilegesFromGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*RemovePrivilegesFromGroupResponse, error)
+
+	// CreateRoleWithBodyWithResponse Create a role
+	//
+	// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/create (the `CreateRole` operationId).
+	CreateRoleWithBodyWithResponse(ctx context.Context, params *CreateRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error)
+
+	// CreateRoleWithResponse Create a role
+	//
+	// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/create (the `CreateRole` operationId).
+	CreateRoleWithResponse(ctx context.Context, params *CreateRoleParams, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error)
+
+	// DescribeRoleWithBodyWithResponse List a role's grants
+	//
+	// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+	DescribeRoleWithBodyWithResponse(ctx context.Context, params *DescribeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DescribeRoleResponse, error)
+
+	// DescribeRoleWithResponse List a role's grants
+	//
+	// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+	DescribeRoleWithResponse(ctx context.Context, params *DescribeRoleParams, body DescribeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*DescribeRoleResponse, error)
+
+	// DropRoleWithBodyWithResponse Drop a role
+	//
+	// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/drop (the `DropRole` operationId).
+	DropRoleWithBodyWithResponse(ctx context.Context, params *DropRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DropRoleResponse, error)
+
+	// DropRoleWithResponse Drop a role
+	//
+	// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/drop (the `DropRole` operationId).
+	DropRoleWithResponse(ctx context.Context, params *DropRoleParams, body DropRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*DropRoleResponse, error)
+
+	// GrantPrivilegeWithBodyWithResponse Grant a privilege to a role
+	//
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+	GrantPrivilegeWithBodyWithResponse(ctx context.Context, params *GrantPrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GrantPrivilegeResponse, error)
+
+	// GrantPrivilegeWithResponse Grant a privilege to a role
+	//
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+	GrantPrivilegeWithResponse(ctx context.Context, params *GrantPrivilegeParams, body GrantPrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*GrantPrivilegeResponse, error)
+
+	// GrantPrivilegeV2WithBodyWithResponse Grant a privilege or a privilege group to a role
+	//
+	// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+	GrantPrivilegeV2WithBodyWithResponse(ctx context.Context, params *GrantPrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GrantPrivilegeV2Response, error)
+
+	// GrantPrivilegeV2WithResponse Grant a privilege or a privilege group to a role
+	//
+	// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+	GrantPrivilegeV2WithResponse(ctx context.Context, params *GrantPrivilegeV2Params, body GrantPrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*GrantPrivilegeV2Response, error)
+
+	// ListRolesWithBodyWithResponse List the roles
+	//
+	// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/list (the `ListRoles` operationId).
+	ListRolesWithBodyWithResponse(ctx context.Context, params *ListRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListRolesResponse, error)
+
+	// ListRolesWithResponse List the roles
+	//
+	// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/list (the `ListRoles` operationId).
+	ListRolesWithResponse(ctx context.Context, params *ListRolesParams, body ListRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*ListRolesResponse, error)
+
+	// RevokePrivilegeWithBodyWithResponse Revoke a privilege from a role
+	//
+	// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+	RevokePrivilegeWithBodyWithResponse(ctx context.Context, params *RevokePrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokePrivilegeResponse, error)
+
+	// RevokePrivilegeWithResponse Revoke a privilege from a role
+	//
+	// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+	RevokePrivilegeWithResponse(ctx context.Context, params *RevokePrivilegeParams, body RevokePrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokePrivilegeResponse, error)
+
+	// RevokePrivilegeV2WithBodyWithResponse Revoke a privilege or a privilege group from a role
+	//
+	// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+	RevokePrivilegeV2WithBodyWithResponse(ctx context.Context, params *RevokePrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokePrivilegeV2Response, error)
+
+	// RevokePrivilegeV2WithResponse Revoke a privilege or a privilege group from a role
+	//
+	// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+	RevokePrivilegeV2WithResponse(ctx context.Context, params *RevokePrivilegeV2Params, body RevokePrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*RevokePrivilegeV2Response, error)
+
 	// CreateUserWithBodyWithResponse Create a user
 	//
-	// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+	// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -920,7 +3311,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithResponse Create a user
 	//
-	// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+	// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -929,7 +3320,7 @@ type ClientWithResponsesInterface interface {
 
 	// DescribeUserWithBodyWithResponse Describe a user
 	//
-	// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+	// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -938,7 +3329,7 @@ type ClientWithResponsesInterface interface {
 
 	// DescribeUserWithResponse Describe a user
 	//
-	// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+	// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -947,7 +3338,7 @@ type ClientWithResponsesInterface interface {
 
 	// DropUserWithBodyWithResponse Drop a user
 	//
-	// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+	// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -956,16 +3347,34 @@ type ClientWithResponsesInterface interface {
 
 	// DropUserWithResponse Drop a user
 	//
-	// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+	// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /users/drop (the `DropUser` operationId).
 	DropUserWithResponse(ctx context.Context, params *DropUserParams, body DropUserJSONRequestBody, reqEditors ...RequestEditorFn) (*DropUserResponse, error)
 
+	// GrantRoleWithBodyWithResponse Grant a role to a user
+	//
+	// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+	GrantRoleWithBodyWithResponse(ctx context.Context, params *GrantRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GrantRoleResponse, error)
+
+	// GrantRoleWithResponse Grant a role to a user
+	//
+	// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+	GrantRoleWithResponse(ctx context.Context, params *GrantRoleParams, body GrantRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*GrantRoleResponse, error)
+
 	// ListUsersWithBodyWithResponse List users
 	//
-	// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+	// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -974,16 +3383,34 @@ type ClientWithResponsesInterface interface {
 
 	// ListUsersWithResponse List users
 	//
-	// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+	// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /users/list (the `ListUsers` operationId).
 	ListUsersWithResponse(ctx context.Context, params *ListUsersParams, body ListUsersJSONRequestBody, reqEditors ...RequestEditorFn) (*ListUsersResponse, error)
 
+	// RevokeRoleWithBodyWithResponse Revoke a role from a user
+	//
+	// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+	RevokeRoleWithBodyWithResponse(ctx context.Context, params *RevokeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeRoleResponse, error)
+
+	// RevokeRoleWithResponse Revoke a role from a user
+	//
+	// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+	RevokeRoleWithResponse(ctx context.Context, params *RevokeRoleParams, body RevokeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeRoleResponse, error)
+
 	// UpdatePasswordWithBodyWithResponse Change a user's password
 	//
-	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -992,12 +3419,1533 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePasswordWithResponse Change a user's password
 	//
-	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+	// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /users/update_password (the `UpdatePassword` operationId).
 	UpdatePasswordWithResponse(ctx context.Context, params *UpdatePasswordParams, body UpdatePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdatePasswordResponse, error)
+}
+
+// AddPrivilegesToGroupResponse200Headers the declared response headers of an HTTP 200 response for AddPrivilegesToGroup
+type AddPrivilegesToGroupResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// AddPrivilegesToGroupResponse401Headers the declared response headers of an HTTP 401 response for AddPrivilegesToGroup
+type AddPrivilegesToGroupResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// AddPrivilegesToGroupResponse403Headers the declared response headers of an HTTP 403 response for AddPrivilegesToGroup
+type AddPrivilegesToGroupResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// AddPrivilegesToGroupResponse408Headers the declared response headers of an HTTP 408 response for AddPrivilegesToGroup
+type AddPrivilegesToGroupResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// AddPrivilegesToGroupResponse500Headers the declared response headers of an HTTP 500 response for AddPrivilegesToGroup
+type AddPrivilegesToGroupResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type AddPrivilegesToGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoOperatePrivilegeGroup
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AddPrivilegesToGroupResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *AddPrivilegesToGroupResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *AddPrivilegesToGroupResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *AddPrivilegesToGroupResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *AddPrivilegesToGroupResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AddPrivilegesToGroupResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r AddPrivilegesToGroupResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r AddPrivilegesToGroupResponse) GetJSON403() *NoOperatePrivilegeGroup {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r AddPrivilegesToGroupResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r AddPrivilegesToGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddPrivilegesToGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddPrivilegesToGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddPrivilegesToGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreatePrivilegeGroupResponse200Headers the declared response headers of an HTTP 200 response for CreatePrivilegeGroup
+type CreatePrivilegeGroupResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreatePrivilegeGroupResponse401Headers the declared response headers of an HTTP 401 response for CreatePrivilegeGroup
+type CreatePrivilegeGroupResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreatePrivilegeGroupResponse403Headers the declared response headers of an HTTP 403 response for CreatePrivilegeGroup
+type CreatePrivilegeGroupResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreatePrivilegeGroupResponse408Headers the declared response headers of an HTTP 408 response for CreatePrivilegeGroup
+type CreatePrivilegeGroupResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreatePrivilegeGroupResponse500Headers the declared response headers of an HTTP 500 response for CreatePrivilegeGroup
+type CreatePrivilegeGroupResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type CreatePrivilegeGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoCreatePrivilegeGroup
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreatePrivilegeGroupResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreatePrivilegeGroupResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreatePrivilegeGroupResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *CreatePrivilegeGroupResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreatePrivilegeGroupResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreatePrivilegeGroupResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreatePrivilegeGroupResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreatePrivilegeGroupResponse) GetJSON403() *NoCreatePrivilegeGroup {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r CreatePrivilegeGroupResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePrivilegeGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePrivilegeGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePrivilegeGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePrivilegeGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DropPrivilegeGroupResponse200Headers the declared response headers of an HTTP 200 response for DropPrivilegeGroup
+type DropPrivilegeGroupResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropPrivilegeGroupResponse401Headers the declared response headers of an HTTP 401 response for DropPrivilegeGroup
+type DropPrivilegeGroupResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropPrivilegeGroupResponse403Headers the declared response headers of an HTTP 403 response for DropPrivilegeGroup
+type DropPrivilegeGroupResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropPrivilegeGroupResponse408Headers the declared response headers of an HTTP 408 response for DropPrivilegeGroup
+type DropPrivilegeGroupResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropPrivilegeGroupResponse500Headers the declared response headers of an HTTP 500 response for DropPrivilegeGroup
+type DropPrivilegeGroupResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type DropPrivilegeGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoDropPrivilegeGroup
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DropPrivilegeGroupResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DropPrivilegeGroupResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DropPrivilegeGroupResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *DropPrivilegeGroupResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DropPrivilegeGroupResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DropPrivilegeGroupResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DropPrivilegeGroupResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DropPrivilegeGroupResponse) GetJSON403() *NoDropPrivilegeGroup {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r DropPrivilegeGroupResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r DropPrivilegeGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DropPrivilegeGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DropPrivilegeGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DropPrivilegeGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListPrivilegeGroupsResponse200Headers the declared response headers of an HTTP 200 response for ListPrivilegeGroups
+type ListPrivilegeGroupsResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListPrivilegeGroupsResponse401Headers the declared response headers of an HTTP 401 response for ListPrivilegeGroups
+type ListPrivilegeGroupsResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListPrivilegeGroupsResponse403Headers the declared response headers of an HTTP 403 response for ListPrivilegeGroups
+type ListPrivilegeGroupsResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListPrivilegeGroupsResponse408Headers the declared response headers of an HTTP 408 response for ListPrivilegeGroups
+type ListPrivilegeGroupsResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListPrivilegeGroupsResponse500Headers the declared response headers of an HTTP 500 response for ListPrivilegeGroups
+type ListPrivilegeGroupsResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type ListPrivilegeGroupsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PrivilegeGroupsResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoListPrivilegeGroups
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPrivilegeGroupsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListPrivilegeGroupsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListPrivilegeGroupsResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *ListPrivilegeGroupsResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListPrivilegeGroupsResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPrivilegeGroupsResponse) GetJSON200() *PrivilegeGroupsResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListPrivilegeGroupsResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListPrivilegeGroupsResponse) GetJSON403() *NoListPrivilegeGroups {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r ListPrivilegeGroupsResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPrivilegeGroupsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPrivilegeGroupsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPrivilegeGroupsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPrivilegeGroupsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RemovePrivilegesFromGroupResponse200Headers the declared response headers of an HTTP 200 response for RemovePrivilegesFromGroup
+type RemovePrivilegesFromGroupResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RemovePrivilegesFromGroupResponse401Headers the declared response headers of an HTTP 401 response for RemovePrivilegesFromGroup
+type RemovePrivilegesFromGroupResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RemovePrivilegesFromGroupResponse403Headers the declared response headers of an HTTP 403 response for RemovePrivilegesFromGroup
+type RemovePrivilegesFromGroupResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RemovePrivilegesFromGroupResponse408Headers the declared response headers of an HTTP 408 response for RemovePrivilegesFromGroup
+type RemovePrivilegesFromGroupResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RemovePrivilegesFromGroupResponse500Headers the declared response headers of an HTTP 500 response for RemovePrivilegesFromGroup
+type RemovePrivilegesFromGroupResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RemovePrivilegesFromGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoOperatePrivilegeGroup
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RemovePrivilegesFromGroupResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RemovePrivilegesFromGroupResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RemovePrivilegesFromGroupResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *RemovePrivilegesFromGroupResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RemovePrivilegesFromGroupResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RemovePrivilegesFromGroupResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RemovePrivilegesFromGroupResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RemovePrivilegesFromGroupResponse) GetJSON403() *NoOperatePrivilegeGroup {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r RemovePrivilegesFromGroupResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r RemovePrivilegesFromGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RemovePrivilegesFromGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemovePrivilegesFromGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RemovePrivilegesFromGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateRoleResponse200Headers the declared response headers of an HTTP 200 response for CreateRole
+type CreateRoleResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreateRoleResponse401Headers the declared response headers of an HTTP 401 response for CreateRole
+type CreateRoleResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreateRoleResponse403Headers the declared response headers of an HTTP 403 response for CreateRole
+type CreateRoleResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreateRoleResponse408Headers the declared response headers of an HTTP 408 response for CreateRole
+type CreateRoleResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// CreateRoleResponse500Headers the declared response headers of an HTTP 500 response for CreateRole
+type CreateRoleResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type CreateRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoCreateOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateRoleResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateRoleResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateRoleResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *CreateRoleResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreateRoleResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateRoleResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateRoleResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateRoleResponse) GetJSON403() *NoCreateOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r CreateRoleResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DescribeRoleResponse200Headers the declared response headers of an HTTP 200 response for DescribeRole
+type DescribeRoleResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DescribeRoleResponse401Headers the declared response headers of an HTTP 401 response for DescribeRole
+type DescribeRoleResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DescribeRoleResponse403Headers the declared response headers of an HTTP 403 response for DescribeRole
+type DescribeRoleResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DescribeRoleResponse408Headers the declared response headers of an HTTP 408 response for DescribeRole
+type DescribeRoleResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DescribeRoleResponse500Headers the declared response headers of an HTTP 500 response for DescribeRole
+type DescribeRoleResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type DescribeRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GrantsResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoSelectOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DescribeRoleResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DescribeRoleResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DescribeRoleResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *DescribeRoleResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DescribeRoleResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DescribeRoleResponse) GetJSON200() *GrantsResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DescribeRoleResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DescribeRoleResponse) GetJSON403() *NoSelectOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r DescribeRoleResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r DescribeRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DescribeRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DescribeRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DescribeRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DropRoleResponse200Headers the declared response headers of an HTTP 200 response for DropRole
+type DropRoleResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropRoleResponse401Headers the declared response headers of an HTTP 401 response for DropRole
+type DropRoleResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropRoleResponse403Headers the declared response headers of an HTTP 403 response for DropRole
+type DropRoleResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropRoleResponse408Headers the declared response headers of an HTTP 408 response for DropRole
+type DropRoleResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// DropRoleResponse500Headers the declared response headers of an HTTP 500 response for DropRole
+type DropRoleResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type DropRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoDropOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DropRoleResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DropRoleResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DropRoleResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *DropRoleResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DropRoleResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DropRoleResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DropRoleResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DropRoleResponse) GetJSON403() *NoDropOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r DropRoleResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r DropRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DropRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DropRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DropRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GrantPrivilegeResponse200Headers the declared response headers of an HTTP 200 response for GrantPrivilege
+type GrantPrivilegeResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeResponse401Headers the declared response headers of an HTTP 401 response for GrantPrivilege
+type GrantPrivilegeResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeResponse403Headers the declared response headers of an HTTP 403 response for GrantPrivilege
+type GrantPrivilegeResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeResponse408Headers the declared response headers of an HTTP 408 response for GrantPrivilege
+type GrantPrivilegeResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeResponse500Headers the declared response headers of an HTTP 500 response for GrantPrivilege
+type GrantPrivilegeResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type GrantPrivilegeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoManageOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GrantPrivilegeResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GrantPrivilegeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GrantPrivilegeResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *GrantPrivilegeResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GrantPrivilegeResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GrantPrivilegeResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GrantPrivilegeResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GrantPrivilegeResponse) GetJSON403() *NoManageOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r GrantPrivilegeResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r GrantPrivilegeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GrantPrivilegeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GrantPrivilegeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GrantPrivilegeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GrantPrivilegeV2Response200Headers the declared response headers of an HTTP 200 response for GrantPrivilegeV2
+type GrantPrivilegeV2Response200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeV2Response401Headers the declared response headers of an HTTP 401 response for GrantPrivilegeV2
+type GrantPrivilegeV2Response401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeV2Response403Headers the declared response headers of an HTTP 403 response for GrantPrivilegeV2
+type GrantPrivilegeV2Response403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeV2Response408Headers the declared response headers of an HTTP 408 response for GrantPrivilegeV2
+type GrantPrivilegeV2Response408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantPrivilegeV2Response500Headers the declared response headers of an HTTP 500 response for GrantPrivilegeV2
+type GrantPrivilegeV2Response500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type GrantPrivilegeV2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoManageOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GrantPrivilegeV2Response200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GrantPrivilegeV2Response401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GrantPrivilegeV2Response403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *GrantPrivilegeV2Response408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GrantPrivilegeV2Response500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GrantPrivilegeV2Response) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GrantPrivilegeV2Response) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GrantPrivilegeV2Response) GetJSON403() *NoManageOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r GrantPrivilegeV2Response) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r GrantPrivilegeV2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GrantPrivilegeV2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GrantPrivilegeV2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GrantPrivilegeV2Response) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListRolesResponse200Headers the declared response headers of an HTTP 200 response for ListRoles
+type ListRolesResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListRolesResponse401Headers the declared response headers of an HTTP 401 response for ListRoles
+type ListRolesResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListRolesResponse403Headers the declared response headers of an HTTP 403 response for ListRoles
+type ListRolesResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListRolesResponse408Headers the declared response headers of an HTTP 408 response for ListRoles
+type ListRolesResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// ListRolesResponse500Headers the declared response headers of an HTTP 500 response for ListRoles
+type ListRolesResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type ListRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NamesResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoSelectOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRolesResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListRolesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListRolesResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *ListRolesResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListRolesResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRolesResponse) GetJSON200() *NamesResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListRolesResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListRolesResponse) GetJSON403() *NoSelectOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r ListRolesResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRolesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRolesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokePrivilegeResponse200Headers the declared response headers of an HTTP 200 response for RevokePrivilege
+type RevokePrivilegeResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeResponse401Headers the declared response headers of an HTTP 401 response for RevokePrivilege
+type RevokePrivilegeResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeResponse403Headers the declared response headers of an HTTP 403 response for RevokePrivilege
+type RevokePrivilegeResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeResponse408Headers the declared response headers of an HTTP 408 response for RevokePrivilege
+type RevokePrivilegeResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeResponse500Headers the declared response headers of an HTTP 500 response for RevokePrivilege
+type RevokePrivilegeResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RevokePrivilegeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoManageOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokePrivilegeResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokePrivilegeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RevokePrivilegeResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *RevokePrivilegeResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RevokePrivilegeResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokePrivilegeResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RevokePrivilegeResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RevokePrivilegeResponse) GetJSON403() *NoManageOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r RevokePrivilegeResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokePrivilegeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokePrivilegeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokePrivilegeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokePrivilegeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokePrivilegeV2Response200Headers the declared response headers of an HTTP 200 response for RevokePrivilegeV2
+type RevokePrivilegeV2Response200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeV2Response401Headers the declared response headers of an HTTP 401 response for RevokePrivilegeV2
+type RevokePrivilegeV2Response401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeV2Response403Headers the declared response headers of an HTTP 403 response for RevokePrivilegeV2
+type RevokePrivilegeV2Response403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeV2Response408Headers the declared response headers of an HTTP 408 response for RevokePrivilegeV2
+type RevokePrivilegeV2Response408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokePrivilegeV2Response500Headers the declared response headers of an HTTP 500 response for RevokePrivilegeV2
+type RevokePrivilegeV2Response500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RevokePrivilegeV2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoManageOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokePrivilegeV2Response200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokePrivilegeV2Response401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RevokePrivilegeV2Response403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *RevokePrivilegeV2Response408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RevokePrivilegeV2Response500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokePrivilegeV2Response) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RevokePrivilegeV2Response) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RevokePrivilegeV2Response) GetJSON403() *NoManageOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r RevokePrivilegeV2Response) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokePrivilegeV2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokePrivilegeV2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokePrivilegeV2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokePrivilegeV2Response) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // CreateUserResponse200Headers the declared response headers of an HTTP 200 response for CreateUser
@@ -1351,6 +5299,123 @@ func (r DropUserResponse) ContentType() string {
 	return ""
 }
 
+// GrantRoleResponse200Headers the declared response headers of an HTTP 200 response for GrantRole
+type GrantRoleResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantRoleResponse401Headers the declared response headers of an HTTP 401 response for GrantRole
+type GrantRoleResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantRoleResponse403Headers the declared response headers of an HTTP 403 response for GrantRole
+type GrantRoleResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantRoleResponse408Headers the declared response headers of an HTTP 408 response for GrantRole
+type GrantRoleResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// GrantRoleResponse500Headers the declared response headers of an HTTP 500 response for GrantRole
+type GrantRoleResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type GrantRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoManageOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GrantRoleResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GrantRoleResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GrantRoleResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *GrantRoleResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GrantRoleResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GrantRoleResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GrantRoleResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GrantRoleResponse) GetJSON403() *NoManageOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r GrantRoleResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r GrantRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GrantRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GrantRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GrantRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListUsersResponse200Headers the declared response headers of an HTTP 200 response for ListUsers
 type ListUsersResponse200Headers struct {
 	AccessControlAllowCredentials *string
@@ -1400,7 +5465,7 @@ type ListUsersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *UserNamesResult
+	JSON200 *NamesResult
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -1420,7 +5485,7 @@ type ListUsersResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListUsersResponse) GetJSON200() *UserNamesResult {
+func (r ListUsersResponse) GetJSON200() *NamesResult {
 	return r.JSON200
 }
 
@@ -1462,6 +5527,123 @@ func (r ListUsersResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListUsersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeRoleResponse200Headers the declared response headers of an HTTP 200 response for RevokeRole
+type RevokeRoleResponse200Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokeRoleResponse401Headers the declared response headers of an HTTP 401 response for RevokeRole
+type RevokeRoleResponse401Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokeRoleResponse403Headers the declared response headers of an HTTP 403 response for RevokeRole
+type RevokeRoleResponse403Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokeRoleResponse408Headers the declared response headers of an HTTP 408 response for RevokeRole
+type RevokeRoleResponse408Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+// RevokeRoleResponse500Headers the declared response headers of an HTTP 500 response for RevokeRole
+type RevokeRoleResponse500Headers struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RevokeRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmptyResult
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoManageOwnership
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *TimedOut
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokeRoleResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokeRoleResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RevokeRoleResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *RevokeRoleResponse408Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RevokeRoleResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeRoleResponse) GetJSON200() *EmptyResult {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RevokeRoleResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RevokeRoleResponse) GetJSON403() *NoManageOwnership {
+	return r.JSON403
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r RevokeRoleResponse) GetJSON408() *TimedOut {
+	return r.JSON408
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeRoleResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1585,9 +5767,399 @@ func (r UpdatePasswordResponse) ContentType() string {
 	return ""
 }
 
+// AddPrivilegesToGroupWithBodyWithResponse Add privileges to a group
+//
+// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+func (c *ClientWithResponses) AddPrivilegesToGroupWithBodyWithResponse(ctx context.Context, params *AddPrivilegesToGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddPrivilegesToGroupResponse, error) {
+	rsp, err := c.AddPrivilegesToGroupWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddPrivilegesToGroupResponse(rsp)
+}
+
+// AddPrivilegesToGroupWithResponse Add privileges to a group
+//
+// Adds privileges to a group; whoever is granted the group has them from the next request on. What it holds already is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100), whether all that the group will hold is of one level: cluster, database or collection (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/add_privileges_to_group (the `AddPrivilegesToGroup` operationId).
+func (c *ClientWithResponses) AddPrivilegesToGroupWithResponse(ctx context.Context, params *AddPrivilegesToGroupParams, body AddPrivilegesToGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*AddPrivilegesToGroupResponse, error) {
+	rsp, err := c.AddPrivilegesToGroup(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddPrivilegesToGroupResponse(rsp)
+}
+
+// CreatePrivilegeGroupWithBodyWithResponse Create a privilege group
+//
+// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+func (c *ClientWithResponses) CreatePrivilegeGroupWithBodyWithResponse(ctx context.Context, params *CreatePrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePrivilegeGroupResponse, error) {
+	rsp, err := c.CreatePrivilegeGroupWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePrivilegeGroupResponse(rsp)
+}
+
+// CreatePrivilegeGroupWithResponse Create a privilege group
+//
+// Creates a privilege group that holds nothing. Callers: who has CreatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the name is another group's, a privilege's or a built-in group's (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/create (the `CreatePrivilegeGroup` operationId).
+func (c *ClientWithResponses) CreatePrivilegeGroupWithResponse(ctx context.Context, params *CreatePrivilegeGroupParams, body CreatePrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePrivilegeGroupResponse, error) {
+	rsp, err := c.CreatePrivilegeGroup(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePrivilegeGroupResponse(rsp)
+}
+
+// DropPrivilegeGroupWithBodyWithResponse Drop a privilege group
+//
+// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+func (c *ClientWithResponses) DropPrivilegeGroupWithBodyWithResponse(ctx context.Context, params *DropPrivilegeGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DropPrivilegeGroupResponse, error) {
+	rsp, err := c.DropPrivilegeGroupWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDropPrivilegeGroupResponse(rsp)
+}
+
+// DropPrivilegeGroupWithResponse Drop a privilege group
+//
+// Drops a privilege group that is granted to no role. One that does not exist needs no dropping. Callers: who has DropPrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), whether the group is granted to a role (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/drop (the `DropPrivilegeGroup` operationId).
+func (c *ClientWithResponses) DropPrivilegeGroupWithResponse(ctx context.Context, params *DropPrivilegeGroupParams, body DropPrivilegeGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*DropPrivilegeGroupResponse, error) {
+	rsp, err := c.DropPrivilegeGroup(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDropPrivilegeGroupResponse(rsp)
+}
+
+// ListPrivilegeGroupsWithBodyWithResponse List the privilege groups
+//
+// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+func (c *ClientWithResponses) ListPrivilegeGroupsWithBodyWithResponse(ctx context.Context, params *ListPrivilegeGroupsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListPrivilegeGroupsResponse, error) {
+	rsp, err := c.ListPrivilegeGroupsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPrivilegeGroupsResponse(rsp)
+}
+
+// ListPrivilegeGroupsWithResponse List the privilege groups
+//
+// Lists the privilege groups with what they hold, the built-in ones after one's own. Changes nothing. Callers: who has ListPrivilegeGroups. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/list (the `ListPrivilegeGroups` operationId).
+func (c *ClientWithResponses) ListPrivilegeGroupsWithResponse(ctx context.Context, params *ListPrivilegeGroupsParams, body ListPrivilegeGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*ListPrivilegeGroupsResponse, error) {
+	rsp, err := c.ListPrivilegeGroups(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPrivilegeGroupsResponse(rsp)
+}
+
+// RemovePrivilegesFromGroupWithBodyWithResponse Remove privileges from a group
+//
+// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+func (c *ClientWithResponses) RemovePrivilegesFromGroupWithBodyWithResponse(ctx context.Context, params *RemovePrivilegesFromGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RemovePrivilegesFromGroupResponse, error) {
+	rsp, err := c.RemovePrivilegesFromGroupWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemovePrivilegesFromGroupResponse(rsp)
+}
+
+// RemovePrivilegesFromGroupWithResponse Remove privileges from a group
+//
+// Removes privileges from a group; whoever is granted the group has them no more from the next request on. What it does not hold is no error. Callers: who has OperatePrivilegeGroup. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1402, 1100), the rule for the privileges' names (1100), whether there is such a group (1100), whether any privilege is named (1100), whether there are such privileges (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /privilege_groups/remove_privileges_from_group (the `RemovePrivilegesFromGroup` operationId).
+func (c *ClientWithResponses) RemovePrivilegesFromGroupWithResponse(ctx context.Context, params *RemovePrivilegesFromGroupParams, body RemovePrivilegesFromGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*RemovePrivilegesFromGroupResponse, error) {
+	rsp, err := c.RemovePrivilegesFromGroup(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemovePrivilegesFromGroupResponse(rsp)
+}
+
+// CreateRoleWithBodyWithResponse Create a role
+//
+// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/create (the `CreateRole` operationId).
+func (c *ClientWithResponses) CreateRoleWithBodyWithResponse(ctx context.Context, params *CreateRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error) {
+	rsp, err := c.CreateRoleWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRoleResponse(rsp)
+}
+
+// CreateRoleWithResponse Create a role
+//
+// Creates a role to which nothing is granted. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether the name is taken (1100), the limit of 10 roles, `admin` and `public` included (9). The name is stored as it was sent.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/create (the `CreateRole` operationId).
+func (c *ClientWithResponses) CreateRoleWithResponse(ctx context.Context, params *CreateRoleParams, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error) {
+	rsp, err := c.CreateRole(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRoleResponse(rsp)
+}
+
+// DescribeRoleWithBodyWithResponse List a role's grants
+//
+// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+func (c *ClientWithResponses) DescribeRoleWithBodyWithResponse(ctx context.Context, params *DescribeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DescribeRoleResponse, error) {
+	rsp, err := c.DescribeRoleWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDescribeRoleResponse(rsp)
+}
+
+// DescribeRoleWithResponse List a role's grants
+//
+// Lists what is granted to a role in a database: what was granted for that database and for `*`. Changes nothing. Callers: who has SelectOwnership, and whoever has the role; everyone has `public`. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether there is such a role (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/describe (the `DescribeRole` operationId).
+func (c *ClientWithResponses) DescribeRoleWithResponse(ctx context.Context, params *DescribeRoleParams, body DescribeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*DescribeRoleResponse, error) {
+	rsp, err := c.DescribeRole(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDescribeRoleResponse(rsp)
+}
+
+// DropRoleWithBodyWithResponse Drop a role
+//
+// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/drop (the `DropRole` operationId).
+func (c *ClientWithResponses) DropRoleWithBodyWithResponse(ctx context.Context, params *DropRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DropRoleResponse, error) {
+	rsp, err := c.DropRoleWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDropRoleResponse(rsp)
+}
+
+// DropRoleWithResponse Drop a role
+//
+// Drops a role to which nothing is granted any more, and takes it from its users. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100), whether it is `admin` or `public` (1401), whether there is such a role (1100), whether anything is granted to it in any database (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/drop (the `DropRole` operationId).
+func (c *ClientWithResponses) DropRoleWithResponse(ctx context.Context, params *DropRoleParams, body DropRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*DropRoleResponse, error) {
+	rsp, err := c.DropRole(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDropRoleResponse(rsp)
+}
+
+// GrantPrivilegeWithBodyWithResponse Grant a privilege to a role
+//
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+func (c *ClientWithResponses) GrantPrivilegeWithBodyWithResponse(ctx context.Context, params *GrantPrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GrantPrivilegeResponse, error) {
+	rsp, err := c.GrantPrivilegeWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGrantPrivilegeResponse(rsp)
+}
+
+// GrantPrivilegeWithResponse Grant a privilege to a role
+//
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/grant_privilege (the `GrantPrivilege` operationId).
+func (c *ClientWithResponses) GrantPrivilegeWithResponse(ctx context.Context, params *GrantPrivilegeParams, body GrantPrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*GrantPrivilegeResponse, error) {
+	rsp, err := c.GrantPrivilege(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGrantPrivilegeResponse(rsp)
+}
+
+// GrantPrivilegeV2WithBodyWithResponse Grant a privilege or a privilege group to a role
+//
+// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+func (c *ClientWithResponses) GrantPrivilegeV2WithBodyWithResponse(ctx context.Context, params *GrantPrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GrantPrivilegeV2Response, error) {
+	rsp, err := c.GrantPrivilegeV2WithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGrantPrivilegeV2Response(rsp)
+}
+
+// GrantPrivilegeV2WithResponse Grant a privilege or a privilege group to a role
+//
+// Grants a privilege, or a group of privileges, on a collection of a database to a role. A group counts with what it holds at the time of a request. What is granted already stays as it is. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/grant_privilege_v2 (the `GrantPrivilegeV2` operationId).
+func (c *ClientWithResponses) GrantPrivilegeV2WithResponse(ctx context.Context, params *GrantPrivilegeV2Params, body GrantPrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*GrantPrivilegeV2Response, error) {
+	rsp, err := c.GrantPrivilegeV2(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGrantPrivilegeV2Response(rsp)
+}
+
+// ListRolesWithBodyWithResponse List the roles
+//
+// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/list (the `ListRoles` operationId).
+func (c *ClientWithResponses) ListRolesWithBodyWithResponse(ctx context.Context, params *ListRolesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListRolesResponse, error) {
+	rsp, err := c.ListRolesWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRolesResponse(rsp)
+}
+
+// ListRolesWithResponse List the roles
+//
+// Lists the names of all roles, `admin` and `public` among them. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/list (the `ListRoles` operationId).
+func (c *ClientWithResponses) ListRolesWithResponse(ctx context.Context, params *ListRolesParams, body ListRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*ListRolesResponse, error) {
+	rsp, err := c.ListRoles(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRolesResponse(rsp)
+}
+
+// RevokePrivilegeWithBodyWithResponse Revoke a privilege from a role
+//
+// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+func (c *ClientWithResponses) RevokePrivilegeWithBodyWithResponse(ctx context.Context, params *RevokePrivilegeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokePrivilegeResponse, error) {
+	rsp, err := c.RevokePrivilegeWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokePrivilegeResponse(rsp)
+}
+
+// RevokePrivilegeWithResponse Revoke a privilege from a role
+//
+// Revokes a privilege on an object from a role, and with `Load` and `Flush` what came with them. What is not granted is no error. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/revoke_privilege (the `RevokePrivilege` operationId).
+func (c *ClientWithResponses) RevokePrivilegeWithResponse(ctx context.Context, params *RevokePrivilegeParams, body RevokePrivilegeJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokePrivilegeResponse, error) {
+	rsp, err := c.RevokePrivilege(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokePrivilegeResponse(rsp)
+}
+
+// RevokePrivilegeV2WithBodyWithResponse Revoke a privilege or a privilege group from a role
+//
+// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+func (c *ClientWithResponses) RevokePrivilegeV2WithBodyWithResponse(ctx context.Context, params *RevokePrivilegeV2Params, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokePrivilegeV2Response, error) {
+	rsp, err := c.RevokePrivilegeV2WithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokePrivilegeV2Response(rsp)
+}
+
+// RevokePrivilegeV2WithResponse Revoke a privilege or a privilege group from a role
+//
+// Revokes a privilege, or a group of privileges, on a collection of a database from a role. What is not granted is no error. `*` stands for every database or collection. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of role and privilege (1100), whether a built-in group fits the database and the collection (1100), the rules for the names of database (802) and collection (1100), whether there is such a role, whether there is such a privilege or group (1100), whether a group of one's own fits the database and the collection (1100). Whether there is such a database or collection is not looked at.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /roles/revoke_privilege_v2 (the `RevokePrivilegeV2` operationId).
+func (c *ClientWithResponses) RevokePrivilegeV2WithResponse(ctx context.Context, params *RevokePrivilegeV2Params, body RevokePrivilegeV2JSONRequestBody, reqEditors ...RequestEditorFn) (*RevokePrivilegeV2Response, error) {
+	rsp, err := c.RevokePrivilegeV2(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokePrivilegeV2Response(rsp)
+}
+
 // CreateUserWithBodyWithResponse Create a user
 //
-// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1602,7 +6174,7 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 
 // CreateUserWithResponse Create a user
 //
-// Creates a user with a password and without roles. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
+// Creates a user with a password and without roles. Callers: who has CreateOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule, the password's rule (1100), whether the name is taken (1100), the limit of 100 users, root included (9). The name is checked and stored without the white space around it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1617,7 +6189,7 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, params
 
 // DescribeUserWithBodyWithResponse Describe a user
 //
-// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1632,7 +6204,7 @@ func (c *ClientWithResponses) DescribeUserWithBodyWithResponse(ctx context.Conte
 
 // DescribeUserWithResponse Describe a user
 //
-// Lists a user's roles. Changes nothing. Callers: root, members of the role admin, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
+// Lists a user's roles. Changes nothing. Callers: who has SelectUser on the user, and the user himself. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the name's rule (1100). A user that does not exist is no error: he has no roles.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1647,7 +6219,7 @@ func (c *ClientWithResponses) DescribeUserWithResponse(ctx context.Context, para
 
 // DropUserWithBodyWithResponse Drop a user
 //
-// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1662,7 +6234,7 @@ func (c *ClientWithResponses) DropUserWithBodyWithResponse(ctx context.Context, 
 
 // DropUserWithResponse Drop a user
 //
-// Deletes a user; his roles go with him. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
+// Deletes a user; his roles go with him. Callers: who has DropOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), whether the user is root (1401). A user that does not exist is no error, and no rule for names is applied: nobody has a name that breaks it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1675,9 +6247,39 @@ func (c *ClientWithResponses) DropUserWithResponse(ctx context.Context, params *
 	return ParseDropUserResponse(rsp)
 }
 
+// GrantRoleWithBodyWithResponse Grant a role to a user
+//
+// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+func (c *ClientWithResponses) GrantRoleWithBodyWithResponse(ctx context.Context, params *GrantRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GrantRoleResponse, error) {
+	rsp, err := c.GrantRoleWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGrantRoleResponse(rsp)
+}
+
+// GrantRoleWithResponse Grant a role to a user
+//
+// Adds the user to the role; its rights are his from the next request on. A role that he has already is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role, whether there is such a user (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users/grant_role (the `GrantRole` operationId).
+func (c *ClientWithResponses) GrantRoleWithResponse(ctx context.Context, params *GrantRoleParams, body GrantRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*GrantRoleResponse, error) {
+	rsp, err := c.GrantRole(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGrantRoleResponse(rsp)
+}
+
 // ListUsersWithBodyWithResponse List users
 //
-// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1692,7 +6294,7 @@ func (c *ClientWithResponses) ListUsersWithBodyWithResponse(ctx context.Context,
 
 // ListUsersWithResponse List users
 //
-// Lists the names of all users, root included. Changes nothing. Callers: root and members of the role admin. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
+// Lists the names of all users, root included. Changes nothing. Callers: who has SelectOwnership. After authentication, in this order: `Request-Timeout`, the body (1801), the caller's rights (403).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1705,9 +6307,39 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 	return ParseListUsersResponse(rsp)
 }
 
+// RevokeRoleWithBodyWithResponse Revoke a role from a user
+//
+// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+func (c *ClientWithResponses) RevokeRoleWithBodyWithResponse(ctx context.Context, params *RevokeRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeRoleResponse, error) {
+	rsp, err := c.RevokeRoleWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeRoleResponse(rsp)
+}
+
+// RevokeRoleWithResponse Revoke a role from a user
+//
+// Removes the user from the role. One that he does not have, and a user that does not exist, is no error. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for both names (1100), whether there is such a role (1100).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users/revoke_role (the `RevokeRole` operationId).
+func (c *ClientWithResponses) RevokeRoleWithResponse(ctx context.Context, params *RevokeRoleParams, body RevokeRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeRoleResponse, error) {
+	rsp, err := c.RevokeRole(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeRoleResponse(rsp)
+}
+
 // UpdatePasswordWithBodyWithResponse Change a user's password
 //
-// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1722,7 +6354,7 @@ func (c *ClientWithResponses) UpdatePasswordWithBodyWithResponse(ctx context.Con
 
 // UpdatePasswordWithResponse Change a user's password
 //
-// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, root, members of the role admin, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
+// Replaces a user's password, from the next request on everywhere. The old password must be given and right, whoever calls: there is no way to reset a lost one. Callers: with `Authorization`, who has UpdateUser on the user, and the user himself; without it, whoever knows the old password. In this order: the header, if there is one (401), `Request-Timeout`, the body (1801, 1802), the rights of a caller with a header (403), the name's rule, the new password's rule (1100), then the old password (1400). So a bad new password is told even to one who does not know the old. A user that does not exist has a wrong old password. The new password may be the old one. The old password is held against no rule: `root` could not change `Milvus` otherwise.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1733,6 +6365,3165 @@ func (c *ClientWithResponses) UpdatePasswordWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseUpdatePasswordResponse(rsp)
+}
+
+// ParseAddPrivilegesToGroupResponse parses an HTTP response from a AddPrivilegesToGroupWithResponse call
+func ParseAddPrivilegesToGroupResponse(rsp *http.Response) (*AddPrivilegesToGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddPrivilegesToGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoOperatePrivilegeGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AddPrivilegesToGroupResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers AddPrivilegesToGroupResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers AddPrivilegesToGroupResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers AddPrivilegesToGroupResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers AddPrivilegesToGroupResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreatePrivilegeGroupResponse parses an HTTP response from a CreatePrivilegeGroupWithResponse call
+func ParseCreatePrivilegeGroupResponse(rsp *http.Response) (*CreatePrivilegeGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePrivilegeGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoCreatePrivilegeGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreatePrivilegeGroupResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreatePrivilegeGroupResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreatePrivilegeGroupResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers CreatePrivilegeGroupResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreatePrivilegeGroupResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDropPrivilegeGroupResponse parses an HTTP response from a DropPrivilegeGroupWithResponse call
+func ParseDropPrivilegeGroupResponse(rsp *http.Response) (*DropPrivilegeGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DropPrivilegeGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoDropPrivilegeGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DropPrivilegeGroupResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DropPrivilegeGroupResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DropPrivilegeGroupResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers DropPrivilegeGroupResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers DropPrivilegeGroupResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPrivilegeGroupsResponse parses an HTTP response from a ListPrivilegeGroupsWithResponse call
+func ParseListPrivilegeGroupsResponse(rsp *http.Response) (*ListPrivilegeGroupsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPrivilegeGroupsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PrivilegeGroupsResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoListPrivilegeGroups
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPrivilegeGroupsResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListPrivilegeGroupsResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListPrivilegeGroupsResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers ListPrivilegeGroupsResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListPrivilegeGroupsResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRemovePrivilegesFromGroupResponse parses an HTTP response from a RemovePrivilegesFromGroupWithResponse call
+func ParseRemovePrivilegesFromGroupResponse(rsp *http.Response) (*RemovePrivilegesFromGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemovePrivilegesFromGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoOperatePrivilegeGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RemovePrivilegesFromGroupResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RemovePrivilegesFromGroupResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RemovePrivilegesFromGroupResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers RemovePrivilegesFromGroupResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers RemovePrivilegesFromGroupResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateRoleResponse parses an HTTP response from a CreateRoleWithResponse call
+func ParseCreateRoleResponse(rsp *http.Response) (*CreateRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoCreateOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateRoleResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateRoleResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateRoleResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers CreateRoleResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreateRoleResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDescribeRoleResponse parses an HTTP response from a DescribeRoleWithResponse call
+func ParseDescribeRoleResponse(rsp *http.Response) (*DescribeRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DescribeRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GrantsResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoSelectOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DescribeRoleResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DescribeRoleResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DescribeRoleResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers DescribeRoleResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers DescribeRoleResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDropRoleResponse parses an HTTP response from a DropRoleWithResponse call
+func ParseDropRoleResponse(rsp *http.Response) (*DropRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DropRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoDropOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DropRoleResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DropRoleResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DropRoleResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers DropRoleResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers DropRoleResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGrantPrivilegeResponse parses an HTTP response from a GrantPrivilegeWithResponse call
+func ParseGrantPrivilegeResponse(rsp *http.Response) (*GrantPrivilegeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GrantPrivilegeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoManageOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GrantPrivilegeResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GrantPrivilegeResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GrantPrivilegeResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers GrantPrivilegeResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers GrantPrivilegeResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGrantPrivilegeV2Response parses an HTTP response from a GrantPrivilegeV2WithResponse call
+func ParseGrantPrivilegeV2Response(rsp *http.Response) (*GrantPrivilegeV2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GrantPrivilegeV2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoManageOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GrantPrivilegeV2Response200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GrantPrivilegeV2Response401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GrantPrivilegeV2Response403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers GrantPrivilegeV2Response408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers GrantPrivilegeV2Response500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRolesResponse parses an HTTP response from a ListRolesWithResponse call
+func ParseListRolesResponse(rsp *http.Response) (*ListRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NamesResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoSelectOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRolesResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListRolesResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListRolesResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers ListRolesResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListRolesResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokePrivilegeResponse parses an HTTP response from a RevokePrivilegeWithResponse call
+func ParseRevokePrivilegeResponse(rsp *http.Response) (*RevokePrivilegeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokePrivilegeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoManageOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokePrivilegeResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RevokePrivilegeResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RevokePrivilegeResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers RevokePrivilegeResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers RevokePrivilegeResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokePrivilegeV2Response parses an HTTP response from a RevokePrivilegeV2WithResponse call
+func ParseRevokePrivilegeV2Response(rsp *http.Response) (*RevokePrivilegeV2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokePrivilegeV2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoManageOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokePrivilegeV2Response200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RevokePrivilegeV2Response401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RevokePrivilegeV2Response403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers RevokePrivilegeV2Response408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers RevokePrivilegeV2Response500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseCreateUserResponse parses an HTTP response from a CreateUserWithResponse call
@@ -2464,6 +10255,249 @@ func ParseDropUserResponse(rsp *http.Response) (*DropUserResponse, error) {
 	return response, nil
 }
 
+// ParseGrantRoleResponse parses an HTTP response from a GrantRoleWithResponse call
+func ParseGrantRoleResponse(rsp *http.Response) (*GrantRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GrantRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoManageOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GrantRoleResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GrantRoleResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GrantRoleResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers GrantRoleResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers GrantRoleResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListUsersResponse parses an HTTP response from a ListUsersWithResponse call
 func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2479,7 +10513,7 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest UserNamesResult
+		var dest NamesResult
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -2666,6 +10700,249 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 		response.Headers408 = &headers
 	case rsp.StatusCode == 500:
 		var headers ListUsersResponse500Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokeRoleResponse parses an HTTP response from a RevokeRoleWithResponse call
+func ParseRevokeRoleResponse(rsp *http.Response) (*RevokeRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmptyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoManageOwnership
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest TimedOut
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case rsp.StatusCode == 500:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokeRoleResponse200Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RevokeRoleResponse401Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RevokeRoleResponse403Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers RevokeRoleResponse408Headers
+		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowCredentials = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Headers"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Headers", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowHeaders = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowMethods = &value
+		}
+		if values := rsp.Header.Values("Access-Control-Allow-Origin"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Origin", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AccessControlAllowOrigin = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers408 = &headers
+	case rsp.StatusCode == 500:
+		var headers RevokeRoleResponse500Headers
 		if values := rsp.Header.Values("Access-Control-Allow-Credentials"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Access-Control-Allow-Credentials", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -2952,6 +11229,45 @@ func ParseUpdatePasswordResponse(rsp *http.Response) (*UpdatePasswordResponse, e
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// AddPrivilegesToGroup Add privileges to a group
+	// (POST /privilege_groups/add_privileges_to_group)
+	AddPrivilegesToGroup(ctx echo.Context, params AddPrivilegesToGroupParams) error
+	// CreatePrivilegeGroup Create a privilege group
+	// (POST /privilege_groups/create)
+	CreatePrivilegeGroup(ctx echo.Context, params CreatePrivilegeGroupParams) error
+	// DropPrivilegeGroup Drop a privilege group
+	// (POST /privilege_groups/drop)
+	DropPrivilegeGroup(ctx echo.Context, params DropPrivilegeGroupParams) error
+	// ListPrivilegeGroups List the privilege groups
+	// (POST /privilege_groups/list)
+	ListPrivilegeGroups(ctx echo.Context, params ListPrivilegeGroupsParams) error
+	// RemovePrivilegesFromGroup Remove privileges from a group
+	// (POST /privilege_groups/remove_privileges_from_group)
+	RemovePrivilegesFromGroup(ctx echo.Context, params RemovePrivilegesFromGroupParams) error
+	// CreateRole Create a role
+	// (POST /roles/create)
+	CreateRole(ctx echo.Context, params CreateRoleParams) error
+	// DescribeRole List a role's grants
+	// (POST /roles/describe)
+	DescribeRole(ctx echo.Context, params DescribeRoleParams) error
+	// DropRole Drop a role
+	// (POST /roles/drop)
+	DropRole(ctx echo.Context, params DropRoleParams) error
+	// GrantPrivilege Grant a privilege to a role
+	// (POST /roles/grant_privilege)
+	GrantPrivilege(ctx echo.Context, params GrantPrivilegeParams) error
+	// GrantPrivilegeV2 Grant a privilege or a privilege group to a role
+	// (POST /roles/grant_privilege_v2)
+	GrantPrivilegeV2(ctx echo.Context, params GrantPrivilegeV2Params) error
+	// ListRoles List the roles
+	// (POST /roles/list)
+	ListRoles(ctx echo.Context, params ListRolesParams) error
+	// RevokePrivilege Revoke a privilege from a role
+	// (POST /roles/revoke_privilege)
+	RevokePrivilege(ctx echo.Context, params RevokePrivilegeParams) error
+	// RevokePrivilegeV2 Revoke a privilege or a privilege group from a role
+	// (POST /roles/revoke_privilege_v2)
+	RevokePrivilegeV2(ctx echo.Context, params RevokePrivilegeV2Params) error
 	// CreateUser Create a user
 	// (POST /users/create)
 	CreateUser(ctx echo.Context, params CreateUserParams) error
@@ -2961,9 +11277,15 @@ type ServerInterface interface {
 	// DropUser Drop a user
 	// (POST /users/drop)
 	DropUser(ctx echo.Context, params DropUserParams) error
+	// GrantRole Grant a role to a user
+	// (POST /users/grant_role)
+	GrantRole(ctx echo.Context, params GrantRoleParams) error
 	// ListUsers List users
 	// (POST /users/list)
 	ListUsers(ctx echo.Context, params ListUsersParams) error
+	// RevokeRole Revoke a role from a user
+	// (POST /users/revoke_role)
+	RevokeRole(ctx echo.Context, params RevokeRoleParams) error
 	// UpdatePassword Change a user's password
 	// (POST /users/update_password)
 	UpdatePassword(ctx echo.Context, params UpdatePasswordParams) error
@@ -2972,6 +11294,578 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// AddPrivilegesToGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) AddPrivilegesToGroup(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddPrivilegesToGroupParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddPrivilegesToGroup(ctx, params)
+	return err
+}
+
+// CreatePrivilegeGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePrivilegeGroup(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePrivilegeGroupParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePrivilegeGroup(ctx, params)
+	return err
+}
+
+// DropPrivilegeGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) DropPrivilegeGroup(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DropPrivilegeGroupParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DropPrivilegeGroup(ctx, params)
+	return err
+}
+
+// ListPrivilegeGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPrivilegeGroups(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPrivilegeGroupsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPrivilegeGroups(ctx, params)
+	return err
+}
+
+// RemovePrivilegesFromGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) RemovePrivilegesFromGroup(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemovePrivilegesFromGroupParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemovePrivilegesFromGroup(ctx, params)
+	return err
+}
+
+// CreateRole converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRole(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateRoleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRole(ctx, params)
+	return err
+}
+
+// DescribeRole converts echo context to params.
+func (w *ServerInterfaceWrapper) DescribeRole(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DescribeRoleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DescribeRole(ctx, params)
+	return err
+}
+
+// DropRole converts echo context to params.
+func (w *ServerInterfaceWrapper) DropRole(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DropRoleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DropRole(ctx, params)
+	return err
+}
+
+// GrantPrivilege converts echo context to params.
+func (w *ServerInterfaceWrapper) GrantPrivilege(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GrantPrivilegeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GrantPrivilege(ctx, params)
+	return err
+}
+
+// GrantPrivilegeV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) GrantPrivilegeV2(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GrantPrivilegeV2Params
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GrantPrivilegeV2(ctx, params)
+	return err
+}
+
+// ListRoles converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRoles(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRolesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRoles(ctx, params)
+	return err
+}
+
+// RevokePrivilege converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokePrivilege(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokePrivilegeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokePrivilege(ctx, params)
+	return err
+}
+
+// RevokePrivilegeV2 converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokePrivilegeV2(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokePrivilegeV2Params
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokePrivilegeV2(ctx, params)
+	return err
 }
 
 // CreateUser converts echo context to params.
@@ -3106,6 +12000,50 @@ func (w *ServerInterfaceWrapper) DropUser(ctx echo.Context) error {
 	return err
 }
 
+// GrantRole converts echo context to params.
+func (w *ServerInterfaceWrapper) GrantRole(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GrantRoleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GrantRole(ctx, params)
+	return err
+}
+
 // ListUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
 	var err error
@@ -3147,6 +12085,50 @@ func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListUsers(ctx, params)
+	return err
+}
+
+// RevokeRole converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeRole(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeRoleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Request-Timeout" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Request-Timeout")]; found {
+		var RequestTimeout RequestTimeout
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Request-Timeout, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Request-Timeout", valueList[0], &RequestTimeout, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Request-Timeout: %s", err))
+		}
+
+		params.RequestTimeout = &RequestTimeout
+	}
+	// ------------- Optional header parameter "DB-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("DB-Name")]; found {
+		var DBName DBName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for DB-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "DB-Name", valueList[0], &DBName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter DB-Name: %s", err))
+		}
+
+		params.DBName = &DBName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeRole(ctx, params)
 	return err
 }
 
@@ -3246,6 +12228,21 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/users/drop", wrapper.DropUser, options.OperationMiddlewares["dropUser"]...)
 	router.POST(options.BaseURL+"/users/list", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/users/update_password", wrapper.UpdatePassword, options.OperationMiddlewares["updatePassword"]...)
+	router.POST(options.BaseURL+"/users/grant_role", wrapper.GrantRole, options.OperationMiddlewares["grantRole"]...)
+	router.POST(options.BaseURL+"/users/revoke_role", wrapper.RevokeRole, options.OperationMiddlewares["revokeRole"]...)
+	router.POST(options.BaseURL+"/roles/list", wrapper.ListRoles, options.OperationMiddlewares["listRoles"]...)
+	router.POST(options.BaseURL+"/roles/describe", wrapper.DescribeRole, options.OperationMiddlewares["describeRole"]...)
+	router.POST(options.BaseURL+"/roles/create", wrapper.CreateRole, options.OperationMiddlewares["createRole"]...)
+	router.POST(options.BaseURL+"/roles/drop", wrapper.DropRole, options.OperationMiddlewares["dropRole"]...)
+	router.POST(options.BaseURL+"/roles/grant_privilege", wrapper.GrantPrivilege, options.OperationMiddlewares["grantPrivilege"]...)
+	router.POST(options.BaseURL+"/roles/revoke_privilege", wrapper.RevokePrivilege, options.OperationMiddlewares["revokePrivilege"]...)
+	router.POST(options.BaseURL+"/roles/grant_privilege_v2", wrapper.GrantPrivilegeV2, options.OperationMiddlewares["grantPrivilegeV2"]...)
+	router.POST(options.BaseURL+"/roles/revoke_privilege_v2", wrapper.RevokePrivilegeV2, options.OperationMiddlewares["revokePrivilegeV2"]...)
+	router.POST(options.BaseURL+"/privilege_groups/create", wrapper.CreatePrivilegeGroup, options.OperationMiddlewares["createPrivilegeGroup"]...)
+	router.POST(options.BaseURL+"/privilege_groups/drop", wrapper.DropPrivilegeGroup, options.OperationMiddlewares["dropPrivilegeGroup"]...)
+	router.POST(options.BaseURL+"/privilege_groups/list", wrapper.ListPrivilegeGroups, options.OperationMiddlewares["listPrivilegeGroups"]...)
+	router.POST(options.BaseURL+"/privilege_groups/add_privileges_to_group", wrapper.AddPrivilegesToGroup, options.OperationMiddlewares["addPrivilegesToGroup"]...)
+	router.POST(options.BaseURL+"/privilege_groups/remove_privileges_from_group", wrapper.RemovePrivilegesFromGroup, options.OperationMiddlewares["removePrivilegesFromGroup"]...)
 
 }
 
@@ -3258,6 +12255,110 @@ type InternalFailureResponseHeaders struct {
 }
 type InternalFailureResponse struct {
 	Headers InternalFailureResponseHeaders
+}
+
+type NoCreateOwnershipResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoCreateOwnershipJSONResponse struct {
+	Body Error
+
+	Headers NoCreateOwnershipResponseHeaders
+}
+
+type NoCreatePrivilegeGroupResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoCreatePrivilegeGroupJSONResponse struct {
+	Body Error
+
+	Headers NoCreatePrivilegeGroupResponseHeaders
+}
+
+type NoDropOwnershipResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoDropOwnershipJSONResponse struct {
+	Body Error
+
+	Headers NoDropOwnershipResponseHeaders
+}
+
+type NoDropPrivilegeGroupResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoDropPrivilegeGroupJSONResponse struct {
+	Body Error
+
+	Headers NoDropPrivilegeGroupResponseHeaders
+}
+
+type NoListPrivilegeGroupsResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoListPrivilegeGroupsJSONResponse struct {
+	Body Error
+
+	Headers NoListPrivilegeGroupsResponseHeaders
+}
+
+type NoManageOwnershipResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoManageOwnershipJSONResponse struct {
+	Body Error
+
+	Headers NoManageOwnershipResponseHeaders
+}
+
+type NoOperatePrivilegeGroupResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoOperatePrivilegeGroupJSONResponse struct {
+	Body Error
+
+	Headers NoOperatePrivilegeGroupResponseHeaders
+}
+
+type NoSelectOwnershipResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+type NoSelectOwnershipJSONResponse struct {
+	Body Error
+
+	Headers NoSelectOwnershipResponseHeaders
 }
 
 type TimedOutResponseHeaders struct {
@@ -3284,6 +12385,2070 @@ type UnauthenticatedJSONResponse struct {
 	Body Error
 
 	Headers UnauthenticatedResponseHeaders
+}
+
+type AddPrivilegesToGroupRequestObject struct {
+	Params AddPrivilegesToGroupParams
+	Body   *AddPrivilegesToGroupJSONRequestBody
+}
+
+type AddPrivilegesToGroupResponseObject interface {
+	VisitAddPrivilegesToGroupResponse(w http.ResponseWriter) error
+}
+
+type AddPrivilegesToGroup200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type AddPrivilegesToGroup200JSONResponse struct {
+	Body    EmptyResult
+	Headers AddPrivilegesToGroup200ResponseHeaders
+}
+
+func (response AddPrivilegesToGroup200JSONResponse) VisitAddPrivilegesToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddPrivilegesToGroup401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response AddPrivilegesToGroup401JSONResponse) VisitAddPrivilegesToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddPrivilegesToGroup403JSONResponse struct {
+	NoOperatePrivilegeGroupJSONResponse
+}
+
+func (response AddPrivilegesToGroup403JSONResponse) VisitAddPrivilegesToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddPrivilegesToGroup408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response AddPrivilegesToGroup408JSONResponse) VisitAddPrivilegesToGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddPrivilegesToGroup500Response = InternalFailureResponse
+
+func (response AddPrivilegesToGroup500Response) VisitAddPrivilegesToGroupResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type CreatePrivilegeGroupRequestObject struct {
+	Params CreatePrivilegeGroupParams
+	Body   *CreatePrivilegeGroupJSONRequestBody
+}
+
+type CreatePrivilegeGroupResponseObject interface {
+	VisitCreatePrivilegeGroupResponse(w http.ResponseWriter) error
+}
+
+type CreatePrivilegeGroup200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type CreatePrivilegeGroup200JSONResponse struct {
+	Body    EmptyResult
+	Headers CreatePrivilegeGroup200ResponseHeaders
+}
+
+func (response CreatePrivilegeGroup200JSONResponse) VisitCreatePrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrivilegeGroup401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreatePrivilegeGroup401JSONResponse) VisitCreatePrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrivilegeGroup403JSONResponse struct {
+	NoCreatePrivilegeGroupJSONResponse
+}
+
+func (response CreatePrivilegeGroup403JSONResponse) VisitCreatePrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrivilegeGroup408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response CreatePrivilegeGroup408JSONResponse) VisitCreatePrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrivilegeGroup500Response = InternalFailureResponse
+
+func (response CreatePrivilegeGroup500Response) VisitCreatePrivilegeGroupResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type DropPrivilegeGroupRequestObject struct {
+	Params DropPrivilegeGroupParams
+	Body   *DropPrivilegeGroupJSONRequestBody
+}
+
+type DropPrivilegeGroupResponseObject interface {
+	VisitDropPrivilegeGroupResponse(w http.ResponseWriter) error
+}
+
+type DropPrivilegeGroup200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type DropPrivilegeGroup200JSONResponse struct {
+	Body    EmptyResult
+	Headers DropPrivilegeGroup200ResponseHeaders
+}
+
+func (response DropPrivilegeGroup200JSONResponse) VisitDropPrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropPrivilegeGroup401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DropPrivilegeGroup401JSONResponse) VisitDropPrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropPrivilegeGroup403JSONResponse struct {
+	NoDropPrivilegeGroupJSONResponse
+}
+
+func (response DropPrivilegeGroup403JSONResponse) VisitDropPrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropPrivilegeGroup408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response DropPrivilegeGroup408JSONResponse) VisitDropPrivilegeGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropPrivilegeGroup500Response = InternalFailureResponse
+
+func (response DropPrivilegeGroup500Response) VisitDropPrivilegeGroupResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type ListPrivilegeGroupsRequestObject struct {
+	Params ListPrivilegeGroupsParams
+	Body   *ListPrivilegeGroupsJSONRequestBody
+}
+
+type ListPrivilegeGroupsResponseObject interface {
+	VisitListPrivilegeGroupsResponse(w http.ResponseWriter) error
+}
+
+type ListPrivilegeGroups200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type ListPrivilegeGroups200JSONResponse struct {
+	Body    PrivilegeGroupsResult
+	Headers ListPrivilegeGroups200ResponseHeaders
+}
+
+func (response ListPrivilegeGroups200JSONResponse) VisitListPrivilegeGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrivilegeGroups401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListPrivilegeGroups401JSONResponse) VisitListPrivilegeGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrivilegeGroups403JSONResponse struct {
+	NoListPrivilegeGroupsJSONResponse
+}
+
+func (response ListPrivilegeGroups403JSONResponse) VisitListPrivilegeGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrivilegeGroups408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response ListPrivilegeGroups408JSONResponse) VisitListPrivilegeGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPrivilegeGroups500Response = InternalFailureResponse
+
+func (response ListPrivilegeGroups500Response) VisitListPrivilegeGroupsResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type RemovePrivilegesFromGroupRequestObject struct {
+	Params RemovePrivilegesFromGroupParams
+	Body   *RemovePrivilegesFromGroupJSONRequestBody
+}
+
+type RemovePrivilegesFromGroupResponseObject interface {
+	VisitRemovePrivilegesFromGroupResponse(w http.ResponseWriter) error
+}
+
+type RemovePrivilegesFromGroup200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RemovePrivilegesFromGroup200JSONResponse struct {
+	Body    EmptyResult
+	Headers RemovePrivilegesFromGroup200ResponseHeaders
+}
+
+func (response RemovePrivilegesFromGroup200JSONResponse) VisitRemovePrivilegesFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemovePrivilegesFromGroup401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RemovePrivilegesFromGroup401JSONResponse) VisitRemovePrivilegesFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemovePrivilegesFromGroup403JSONResponse struct {
+	NoOperatePrivilegeGroupJSONResponse
+}
+
+func (response RemovePrivilegesFromGroup403JSONResponse) VisitRemovePrivilegesFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemovePrivilegesFromGroup408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response RemovePrivilegesFromGroup408JSONResponse) VisitRemovePrivilegesFromGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemovePrivilegesFromGroup500Response = InternalFailureResponse
+
+func (response RemovePrivilegesFromGroup500Response) VisitRemovePrivilegesFromGroupResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type CreateRoleRequestObject struct {
+	Params CreateRoleParams
+	Body   *CreateRoleJSONRequestBody
+}
+
+type CreateRoleResponseObject interface {
+	VisitCreateRoleResponse(w http.ResponseWriter) error
+}
+
+type CreateRole200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type CreateRole200JSONResponse struct {
+	Body    EmptyResult
+	Headers CreateRole200ResponseHeaders
+}
+
+func (response CreateRole200JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateRole401JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole403JSONResponse struct{ NoCreateOwnershipJSONResponse }
+
+func (response CreateRole403JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response CreateRole408JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole500Response = InternalFailureResponse
+
+func (response CreateRole500Response) VisitCreateRoleResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type DescribeRoleRequestObject struct {
+	Params DescribeRoleParams
+	Body   *DescribeRoleJSONRequestBody
+}
+
+type DescribeRoleResponseObject interface {
+	VisitDescribeRoleResponse(w http.ResponseWriter) error
+}
+
+type DescribeRole200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type DescribeRole200JSONResponse struct {
+	Body    GrantsResult
+	Headers DescribeRole200ResponseHeaders
+}
+
+func (response DescribeRole200JSONResponse) VisitDescribeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeRole401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DescribeRole401JSONResponse) VisitDescribeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeRole403JSONResponse struct{ NoSelectOwnershipJSONResponse }
+
+func (response DescribeRole403JSONResponse) VisitDescribeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeRole408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response DescribeRole408JSONResponse) VisitDescribeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeRole500Response = InternalFailureResponse
+
+func (response DescribeRole500Response) VisitDescribeRoleResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type DropRoleRequestObject struct {
+	Params DropRoleParams
+	Body   *DropRoleJSONRequestBody
+}
+
+type DropRoleResponseObject interface {
+	VisitDropRoleResponse(w http.ResponseWriter) error
+}
+
+type DropRole200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type DropRole200JSONResponse struct {
+	Body    EmptyResult
+	Headers DropRole200ResponseHeaders
+}
+
+func (response DropRole200JSONResponse) VisitDropRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropRole401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DropRole401JSONResponse) VisitDropRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropRole403JSONResponse struct{ NoDropOwnershipJSONResponse }
+
+func (response DropRole403JSONResponse) VisitDropRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropRole408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response DropRole408JSONResponse) VisitDropRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropRole500Response = InternalFailureResponse
+
+func (response DropRole500Response) VisitDropRoleResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type GrantPrivilegeRequestObject struct {
+	Params GrantPrivilegeParams
+	Body   *GrantPrivilegeJSONRequestBody
+}
+
+type GrantPrivilegeResponseObject interface {
+	VisitGrantPrivilegeResponse(w http.ResponseWriter) error
+}
+
+type GrantPrivilege200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type GrantPrivilege200JSONResponse struct {
+	Body    EmptyResult
+	Headers GrantPrivilege200ResponseHeaders
+}
+
+func (response GrantPrivilege200JSONResponse) VisitGrantPrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilege401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GrantPrivilege401JSONResponse) VisitGrantPrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilege403JSONResponse struct{ NoManageOwnershipJSONResponse }
+
+func (response GrantPrivilege403JSONResponse) VisitGrantPrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilege408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response GrantPrivilege408JSONResponse) VisitGrantPrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilege500Response = InternalFailureResponse
+
+func (response GrantPrivilege500Response) VisitGrantPrivilegeResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type GrantPrivilegeV2RequestObject struct {
+	Params GrantPrivilegeV2Params
+	Body   *GrantPrivilegeV2JSONRequestBody
+}
+
+type GrantPrivilegeV2ResponseObject interface {
+	VisitGrantPrivilegeV2Response(w http.ResponseWriter) error
+}
+
+type GrantPrivilegeV2200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type GrantPrivilegeV2200JSONResponse struct {
+	Body    EmptyResult
+	Headers GrantPrivilegeV2200ResponseHeaders
+}
+
+func (response GrantPrivilegeV2200JSONResponse) VisitGrantPrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilegeV2401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GrantPrivilegeV2401JSONResponse) VisitGrantPrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilegeV2403JSONResponse struct{ NoManageOwnershipJSONResponse }
+
+func (response GrantPrivilegeV2403JSONResponse) VisitGrantPrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilegeV2408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response GrantPrivilegeV2408JSONResponse) VisitGrantPrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPrivilegeV2500Response = InternalFailureResponse
+
+func (response GrantPrivilegeV2500Response) VisitGrantPrivilegeV2Response(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type ListRolesRequestObject struct {
+	Params ListRolesParams
+	Body   *ListRolesJSONRequestBody
+}
+
+type ListRolesResponseObject interface {
+	VisitListRolesResponse(w http.ResponseWriter) error
+}
+
+type ListRoles200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type ListRoles200JSONResponse struct {
+	Body    NamesResult
+	Headers ListRoles200ResponseHeaders
+}
+
+func (response ListRoles200JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListRoles401JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles403JSONResponse struct{ NoSelectOwnershipJSONResponse }
+
+func (response ListRoles403JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response ListRoles408JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles500Response = InternalFailureResponse
+
+func (response ListRoles500Response) VisitListRolesResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type RevokePrivilegeRequestObject struct {
+	Params RevokePrivilegeParams
+	Body   *RevokePrivilegeJSONRequestBody
+}
+
+type RevokePrivilegeResponseObject interface {
+	VisitRevokePrivilegeResponse(w http.ResponseWriter) error
+}
+
+type RevokePrivilege200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RevokePrivilege200JSONResponse struct {
+	Body    EmptyResult
+	Headers RevokePrivilege200ResponseHeaders
+}
+
+func (response RevokePrivilege200JSONResponse) VisitRevokePrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilege401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RevokePrivilege401JSONResponse) VisitRevokePrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilege403JSONResponse struct{ NoManageOwnershipJSONResponse }
+
+func (response RevokePrivilege403JSONResponse) VisitRevokePrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilege408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response RevokePrivilege408JSONResponse) VisitRevokePrivilegeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilege500Response = InternalFailureResponse
+
+func (response RevokePrivilege500Response) VisitRevokePrivilegeResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type RevokePrivilegeV2RequestObject struct {
+	Params RevokePrivilegeV2Params
+	Body   *RevokePrivilegeV2JSONRequestBody
+}
+
+type RevokePrivilegeV2ResponseObject interface {
+	VisitRevokePrivilegeV2Response(w http.ResponseWriter) error
+}
+
+type RevokePrivilegeV2200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RevokePrivilegeV2200JSONResponse struct {
+	Body    EmptyResult
+	Headers RevokePrivilegeV2200ResponseHeaders
+}
+
+func (response RevokePrivilegeV2200JSONResponse) VisitRevokePrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilegeV2401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RevokePrivilegeV2401JSONResponse) VisitRevokePrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilegeV2403JSONResponse struct{ NoManageOwnershipJSONResponse }
+
+func (response RevokePrivilegeV2403JSONResponse) VisitRevokePrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilegeV2408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response RevokePrivilegeV2408JSONResponse) VisitRevokePrivilegeV2Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePrivilegeV2500Response = InternalFailureResponse
+
+func (response RevokePrivilegeV2500Response) VisitRevokePrivilegeV2Response(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
 }
 
 type CreateUserRequestObject struct {
@@ -3793,6 +14958,164 @@ func (response DropUser500Response) VisitDropUserResponse(w http.ResponseWriter)
 	return nil
 }
 
+type GrantRoleRequestObject struct {
+	Params GrantRoleParams
+	Body   *GrantRoleJSONRequestBody
+}
+
+type GrantRoleResponseObject interface {
+	VisitGrantRoleResponse(w http.ResponseWriter) error
+}
+
+type GrantRole200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type GrantRole200JSONResponse struct {
+	Body    EmptyResult
+	Headers GrantRole200ResponseHeaders
+}
+
+func (response GrantRole200JSONResponse) VisitGrantRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantRole401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GrantRole401JSONResponse) VisitGrantRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantRole403JSONResponse struct{ NoManageOwnershipJSONResponse }
+
+func (response GrantRole403JSONResponse) VisitGrantRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantRole408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response GrantRole408JSONResponse) VisitGrantRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantRole500Response = InternalFailureResponse
+
+func (response GrantRole500Response) VisitGrantRoleResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
 type ListUsersRequestObject struct {
 	Params ListUsersParams
 	Body   *ListUsersJSONRequestBody
@@ -3811,7 +15134,7 @@ type ListUsers200ResponseHeaders struct {
 }
 
 type ListUsers200JSONResponse struct {
-	Body    UserNamesResult
+	Body    NamesResult
 	Headers ListUsers200ResponseHeaders
 }
 
@@ -3943,6 +15266,164 @@ func (response ListUsers408JSONResponse) VisitListUsersResponse(w http.ResponseW
 type ListUsers500Response = InternalFailureResponse
 
 func (response ListUsers500Response) VisitListUsersResponse(w http.ResponseWriter) error {
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type RevokeRoleRequestObject struct {
+	Params RevokeRoleParams
+	Body   *RevokeRoleJSONRequestBody
+}
+
+type RevokeRoleResponseObject interface {
+	VisitRevokeRoleResponse(w http.ResponseWriter) error
+}
+
+type RevokeRole200ResponseHeaders struct {
+	AccessControlAllowCredentials *string
+	AccessControlAllowHeaders     *string
+	AccessControlAllowMethods     *string
+	AccessControlAllowOrigin      *string
+	WWWAuthenticate               *string
+}
+
+type RevokeRole200JSONResponse struct {
+	Body    EmptyResult
+	Headers RevokeRole200ResponseHeaders
+}
+
+func (response RevokeRole200JSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRole401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RevokeRole401JSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRole403JSONResponse struct{ NoManageOwnershipJSONResponse }
+
+func (response RevokeRole403JSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRole408JSONResponse struct{ TimedOutJSONResponse }
+
+func (response RevokeRole408JSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AccessControlAllowCredentials != nil {
+		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
+	}
+	if response.Headers.AccessControlAllowHeaders != nil {
+		w.Header().Set("Access-Control-Allow-Headers", fmt.Sprint(*response.Headers.AccessControlAllowHeaders))
+	}
+	if response.Headers.AccessControlAllowMethods != nil {
+		w.Header().Set("Access-Control-Allow-Methods", fmt.Sprint(*response.Headers.AccessControlAllowMethods))
+	}
+	if response.Headers.AccessControlAllowOrigin != nil {
+		w.Header().Set("Access-Control-Allow-Origin", fmt.Sprint(*response.Headers.AccessControlAllowOrigin))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRole500Response = InternalFailureResponse
+
+func (response RevokeRole500Response) VisitRevokeRoleResponse(w http.ResponseWriter) error {
 	if response.Headers.AccessControlAllowCredentials != nil {
 		w.Header().Set("Access-Control-Allow-Credentials", fmt.Sprint(*response.Headers.AccessControlAllowCredentials))
 	}
@@ -4133,6 +15614,45 @@ func (response UpdatePassword500Response) VisitUpdatePasswordResponse(w http.Res
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// AddPrivilegesToGroup Add privileges to a group
+	// (POST /privilege_groups/add_privileges_to_group)
+	AddPrivilegesToGroup(ctx context.Context, request AddPrivilegesToGroupRequestObject) (AddPrivilegesToGroupResponseObject, error)
+	// CreatePrivilegeGroup Create a privilege group
+	// (POST /privilege_groups/create)
+	CreatePrivilegeGroup(ctx context.Context, request CreatePrivilegeGroupRequestObject) (CreatePrivilegeGroupResponseObject, error)
+	// DropPrivilegeGroup Drop a privilege group
+	// (POST /privilege_groups/drop)
+	DropPrivilegeGroup(ctx context.Context, request DropPrivilegeGroupRequestObject) (DropPrivilegeGroupResponseObject, error)
+	// ListPrivilegeGroups List the privilege groups
+	// (POST /privilege_groups/list)
+	ListPrivilegeGroups(ctx context.Context, request ListPrivilegeGroupsRequestObject) (ListPrivilegeGroupsResponseObject, error)
+	// RemovePrivilegesFromGroup Remove privileges from a group
+	// (POST /privilege_groups/remove_privileges_from_group)
+	RemovePrivilegesFromGroup(ctx context.Context, request RemovePrivilegesFromGroupRequestObject) (RemovePrivilegesFromGroupResponseObject, error)
+	// CreateRole Create a role
+	// (POST /roles/create)
+	CreateRole(ctx context.Context, request CreateRoleRequestObject) (CreateRoleResponseObject, error)
+	// DescribeRole List a role's grants
+	// (POST /roles/describe)
+	DescribeRole(ctx context.Context, request DescribeRoleRequestObject) (DescribeRoleResponseObject, error)
+	// DropRole Drop a role
+	// (POST /roles/drop)
+	DropRole(ctx context.Context, request DropRoleRequestObject) (DropRoleResponseObject, error)
+	// GrantPrivilege Grant a privilege to a role
+	// (POST /roles/grant_privilege)
+	GrantPrivilege(ctx context.Context, request GrantPrivilegeRequestObject) (GrantPrivilegeResponseObject, error)
+	// GrantPrivilegeV2 Grant a privilege or a privilege group to a role
+	// (POST /roles/grant_privilege_v2)
+	GrantPrivilegeV2(ctx context.Context, request GrantPrivilegeV2RequestObject) (GrantPrivilegeV2ResponseObject, error)
+	// ListRoles List the roles
+	// (POST /roles/list)
+	ListRoles(ctx context.Context, request ListRolesRequestObject) (ListRolesResponseObject, error)
+	// RevokePrivilege Revoke a privilege from a role
+	// (POST /roles/revoke_privilege)
+	RevokePrivilege(ctx context.Context, request RevokePrivilegeRequestObject) (RevokePrivilegeResponseObject, error)
+	// RevokePrivilegeV2 Revoke a privilege or a privilege group from a role
+	// (POST /roles/revoke_privilege_v2)
+	RevokePrivilegeV2(ctx context.Context, request RevokePrivilegeV2RequestObject) (RevokePrivilegeV2ResponseObject, error)
 	// CreateUser Create a user
 	// (POST /users/create)
 	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
@@ -4142,9 +15662,15 @@ type StrictServerInterface interface {
 	// DropUser Drop a user
 	// (POST /users/drop)
 	DropUser(ctx context.Context, request DropUserRequestObject) (DropUserResponseObject, error)
+	// GrantRole Grant a role to a user
+	// (POST /users/grant_role)
+	GrantRole(ctx context.Context, request GrantRoleRequestObject) (GrantRoleResponseObject, error)
 	// ListUsers List users
 	// (POST /users/list)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// RevokeRole Revoke a role from a user
+	// (POST /users/revoke_role)
+	RevokeRole(ctx context.Context, request RevokeRoleRequestObject) (RevokeRoleResponseObject, error)
 	// UpdatePassword Change a user's password
 	// (POST /users/update_password)
 	UpdatePassword(ctx context.Context, request UpdatePasswordRequestObject) (UpdatePasswordResponseObject, error)
@@ -4160,6 +15686,630 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// AddPrivilegesToGroup operation middleware
+func (sh *strictHandler) AddPrivilegesToGroup(ctx echo.Context, params AddPrivilegesToGroupParams) error {
+	var request AddPrivilegesToGroupRequestObject
+
+	request.Params = params
+
+	var body AddPrivilegesToGroupJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddPrivilegesToGroup(ctx.Request().Context(), request.(AddPrivilegesToGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddPrivilegesToGroup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddPrivilegesToGroupResponseObject); ok {
+		return validResponse.VisitAddPrivilegesToGroupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreatePrivilegeGroup operation middleware
+func (sh *strictHandler) CreatePrivilegeGroup(ctx echo.Context, params CreatePrivilegeGroupParams) error {
+	var request CreatePrivilegeGroupRequestObject
+
+	request.Params = params
+
+	var body CreatePrivilegeGroupJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePrivilegeGroup(ctx.Request().Context(), request.(CreatePrivilegeGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePrivilegeGroup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreatePrivilegeGroupResponseObject); ok {
+		return validResponse.VisitCreatePrivilegeGroupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DropPrivilegeGroup operation middleware
+func (sh *strictHandler) DropPrivilegeGroup(ctx echo.Context, params DropPrivilegeGroupParams) error {
+	var request DropPrivilegeGroupRequestObject
+
+	request.Params = params
+
+	var body DropPrivilegeGroupJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DropPrivilegeGroup(ctx.Request().Context(), request.(DropPrivilegeGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DropPrivilegeGroup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DropPrivilegeGroupResponseObject); ok {
+		return validResponse.VisitDropPrivilegeGroupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListPrivilegeGroups operation middleware
+func (sh *strictHandler) ListPrivilegeGroups(ctx echo.Context, params ListPrivilegeGroupsParams) error {
+	var request ListPrivilegeGroupsRequestObject
+
+	request.Params = params
+
+	var body ListPrivilegeGroupsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPrivilegeGroups(ctx.Request().Context(), request.(ListPrivilegeGroupsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPrivilegeGroups")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListPrivilegeGroupsResponseObject); ok {
+		return validResponse.VisitListPrivilegeGroupsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RemovePrivilegesFromGroup operation middleware
+func (sh *strictHandler) RemovePrivilegesFromGroup(ctx echo.Context, params RemovePrivilegesFromGroupParams) error {
+	var request RemovePrivilegesFromGroupRequestObject
+
+	request.Params = params
+
+	var body RemovePrivilegesFromGroupJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemovePrivilegesFromGroup(ctx.Request().Context(), request.(RemovePrivilegesFromGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemovePrivilegesFromGroup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RemovePrivilegesFromGroupResponseObject); ok {
+		return validResponse.VisitRemovePrivilegesFromGroupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateRole operation middleware
+func (sh *strictHandler) CreateRole(ctx echo.Context, params CreateRoleParams) error {
+	var request CreateRoleRequestObject
+
+	request.Params = params
+
+	var body CreateRoleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateRole(ctx.Request().Context(), request.(CreateRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateRoleResponseObject); ok {
+		return validResponse.VisitCreateRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DescribeRole operation middleware
+func (sh *strictHandler) DescribeRole(ctx echo.Context, params DescribeRoleParams) error {
+	var request DescribeRoleRequestObject
+
+	request.Params = params
+
+	var body DescribeRoleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DescribeRole(ctx.Request().Context(), request.(DescribeRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DescribeRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DescribeRoleResponseObject); ok {
+		return validResponse.VisitDescribeRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DropRole operation middleware
+func (sh *strictHandler) DropRole(ctx echo.Context, params DropRoleParams) error {
+	var request DropRoleRequestObject
+
+	request.Params = params
+
+	var body DropRoleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DropRole(ctx.Request().Context(), request.(DropRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DropRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DropRoleResponseObject); ok {
+		return validResponse.VisitDropRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GrantPrivilege operation middleware
+func (sh *strictHandler) GrantPrivilege(ctx echo.Context, params GrantPrivilegeParams) error {
+	var request GrantPrivilegeRequestObject
+
+	request.Params = params
+
+	var body GrantPrivilegeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GrantPrivilege(ctx.Request().Context(), request.(GrantPrivilegeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GrantPrivilege")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GrantPrivilegeResponseObject); ok {
+		return validResponse.VisitGrantPrivilegeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GrantPrivilegeV2 operation middleware
+func (sh *strictHandler) GrantPrivilegeV2(ctx echo.Context, params GrantPrivilegeV2Params) error {
+	var request GrantPrivilegeV2RequestObject
+
+	request.Params = params
+
+	var body GrantPrivilegeV2JSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GrantPrivilegeV2(ctx.Request().Context(), request.(GrantPrivilegeV2RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GrantPrivilegeV2")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GrantPrivilegeV2ResponseObject); ok {
+		return validResponse.VisitGrantPrivilegeV2Response(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRoles operation middleware
+func (sh *strictHandler) ListRoles(ctx echo.Context, params ListRolesParams) error {
+	var request ListRolesRequestObject
+
+	request.Params = params
+
+	var body ListRolesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRoles(ctx.Request().Context(), request.(ListRolesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRoles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRolesResponseObject); ok {
+		return validResponse.VisitListRolesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokePrivilege operation middleware
+func (sh *strictHandler) RevokePrivilege(ctx echo.Context, params RevokePrivilegeParams) error {
+	var request RevokePrivilegeRequestObject
+
+	request.Params = params
+
+	var body RevokePrivilegeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokePrivilege(ctx.Request().Context(), request.(RevokePrivilegeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokePrivilege")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokePrivilegeResponseObject); ok {
+		return validResponse.VisitRevokePrivilegeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokePrivilegeV2 operation middleware
+func (sh *strictHandler) RevokePrivilegeV2(ctx echo.Context, params RevokePrivilegeV2Params) error {
+	var request RevokePrivilegeV2RequestObject
+
+	request.Params = params
+
+	var body RevokePrivilegeV2JSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokePrivilegeV2(ctx.Request().Context(), request.(RevokePrivilegeV2RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokePrivilegeV2")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokePrivilegeV2ResponseObject); ok {
+		return validResponse.VisitRevokePrivilegeV2Response(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // CreateUser operation middleware
@@ -4306,6 +16456,54 @@ func (sh *strictHandler) DropUser(ctx echo.Context, params DropUserParams) error
 	return nil
 }
 
+// GrantRole operation middleware
+func (sh *strictHandler) GrantRole(ctx echo.Context, params GrantRoleParams) error {
+	var request GrantRoleRequestObject
+
+	request.Params = params
+
+	var body GrantRoleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GrantRole(ctx.Request().Context(), request.(GrantRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GrantRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GrantRoleResponseObject); ok {
+		return validResponse.VisitGrantRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListUsers operation middleware
 func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
 	var request ListUsersRequestObject
@@ -4348,6 +16546,54 @@ func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) err
 		return err
 	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
 		return validResponse.VisitListUsersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeRole operation middleware
+func (sh *strictHandler) RevokeRole(ctx echo.Context, params RevokeRoleParams) error {
+	var request RevokeRoleRequestObject
+
+	request.Params = params
+
+	var body RevokeRoleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeRole(ctx.Request().Context(), request.(RevokeRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeRoleResponseObject); ok {
+		return validResponse.VisitRevokeRoleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

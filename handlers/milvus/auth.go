@@ -21,7 +21,10 @@ type caller struct {
 	// free: nothing is denied to him, since he is root or of the role admin, or
 	// authentication is off, or the body of his request authenticates him.
 	free bool
-	// database is what a denial names, although users belong to none.
+	// roles are his own; everyone has public besides.
+	roles []storage.Record
+	// database is where his rights are looked for, and what a denial names,
+	// although users and roles belong to none.
 	database string
 }
 
@@ -72,6 +75,7 @@ func (s *server) identify(ctx context.Context, call *edge.Call) (caller, error) 
 	}
 	call.Principal = login.User.Name
 	who.ID, who.Name = login.User.ID, login.User.Name
+	who.roles = login.Roles
 	who.free = who.Name == Administrator || slices.Contains(login.User.Roles, adminRole)
 	return who, nil
 }
@@ -87,32 +91,44 @@ func credentials(r *http.Request) (name string, secret password.Plain, basic boo
 	return name, password.Plain(plain), basic
 }
 
-// Milvus' names for the rights that these operations need.
-const (
-	selectOwnership = "PrivilegeSelectOwnership"
-	selectUser      = "PrivilegeSelectUser"
-	createOwnership = "PrivilegeCreateOwnership"
-	dropOwnership   = "PrivilegeDropOwnership"
-	updateUser      = "PrivilegeUpdateUser"
-)
-
 const defaultDatabase = "default"
 
-// needs denies what takes a privilege, which no role but admin has.
-func (c caller) needs(privilege string) error {
-	if c.free {
-		return nil
-	}
-	return denied.because(privilege, c.Name, c.database)
+// in is the caller as far as the database is concerned that his body names; nil
+// or empty: it names none.
+func (c caller) in(database *string) caller {
+	c.database = cmp.Or(value(database), c.database)
+	return c
+}
+
+// has says whether a role is one of his, or everyone's.
+func (c caller) has(role string) bool {
+	return role == publicRole || slices.ContainsFunc(c.roles, func(r storage.Record) bool { return r.Name == role })
+}
+
+// grantor is who a grant says that it comes from: with authentication off that
+// is root, since Milvus wants it to be somebody [ours].
+func (c caller) grantor() string { return cmp.Or(c.Name, Administrator) }
+
+// needs denies what takes a privilege that the caller does not have.
+func (s *server) needs(ctx context.Context, by caller, privilege string) error {
+	return s.needsOn(ctx, by, right{privilege, global, anything, by.database})
 }
 
 // needsFor is needs for what everyone may do to himself. Milvus compares the
 // name as it was sent.
-func (c caller) needsFor(user, privilege string) error {
-	if c.Name == user {
+func (s *server) needsFor(ctx context.Context, by caller, user, privilege string) error {
+	if by.Name == user {
 		return nil
 	}
-	return c.needs(privilege)
+	return s.needsOn(ctx, by, right{privilege, userObject, user, by.database})
+}
+
+func (s *server) needsOn(ctx context.Context, by caller, r right) error {
+	ok, err := s.may(ctx, by, r)
+	if err == nil && !ok {
+		err = denied.because(r.privilege, by.Name, by.database)
+	}
+	return err
 }
 
 // limitTime gives a request the time that its Request-Timeout grants: whole

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	gen "usher/gen/milvus"
 	"usher/handlers/edge"
 	"usher/storage"
@@ -26,6 +28,7 @@ type kind struct {
 // Milvus 2.6.19 and later; where there is none, the contract marks the decision.
 var (
 	busy              = kind{200, 4, "too many concurrent requests, queue is full"}
+	tooManyRoles      = kind{200, 9, "failed to check if create role: quota exceeded[reason=unable to create role because the number of roles has reached the limit]"}
 	tooManyUsers      = kind{200, 9, "failed to check if add credential: quota exceeded[reason=unable to add user because the number of users has reached the limit]"}
 	badTimeout        = kind{200, 1100, "Request-Timeout parse failed, err: %v: invalid parameter"}
 	emptyName         = kind{200, 1100, "username must be not empty: invalid parameter"}
@@ -35,14 +38,50 @@ var (
 	badLength         = kind{200, 1100, "invalid password length: invalid parameter[%d out of range %d <= value <= %d]"}
 	fewClasses        = kind{200, 1100, "invalid password: must include at least three of uppercase letters, lowercase letters, numbers and special characters: invalid parameter"}
 	userExists        = kind{200, 1100, "user already exists: %s: invalid parameter"}
-	wrongOldPassword  = kind{200, 1400, "old password not correct for %s: not authenticated"}
-	rootStays         = kind{200, 1401, "root user cannot be deleted: privilege not permitted"}
-	unauthenticated   = kind{401, 1800, "user hasn't authenticated"}
-	noBody            = kind{200, 1801, "can only accept json format request, the request body should be nil, however {} is valid"}
-	badBody           = kind{200, 1801, "can only accept json format request, error: %s"}
-	missingMembers    = kind{200, 1802, "missing required parameters, error: %s"}
-	timedOut          = kind{408, 10001, "request timeout"}
-	denied            = kind{403, 65535, "rpc error: code = PermissionDenied desc = %s: permission deny to %s in the `%s` database"}
+	roleExists        = kind{200, 1100, `role [name:"%s"] already exists: invalid parameter`}
+	noRole            = kind{200, 1100, "not found the role, maybe the role isn't existed or internal system error: invalid parameter"}
+	noRoleToGrantTo   = kind{200, 1100, "failed to operate privilege common check: not found the role, maybe the role isn't existed or internal system error: invalid parameter"}
+	noRoleToDescribe  = kind{200, 1100, `the role "%s" does not exist: invalid parameter`}
+	noUserToGrantTo   = kind{200, 1100, `failed to check if operate user role: user %q not found: invalid parameter`}
+	roleHasGrants     = kind{200, 1100, "failed to check if drop role: fail to drop the role that it has privileges. Use REVOKE API to revoke privileges: invalid parameter"}
+
+	emptyEntity        = kind{200, 1100, "%s should be not empty: invalid parameter[expected=not empty][actual=]"}
+	longEntity         = kind{200, 1100, "the length of %s must be not greater than limit: invalid parameter[%d out of range 0 <= value <= %d]"}
+	badEntityStart     = kind{200, 1100, "the first character of %s must be an underscore or letter: invalid parameter[expected=%d][actual=%d]"}
+	badEntityCharacter = kind{200, 1100, "%s can only contain numbers, letters, underscores, and allowed characters (%s), found %c at %d: invalid parameter"}
+
+	badObjectType       = kind{200, 1100, "failed to operate privilege common check: the object entity in the request is nil or invalid: invalid parameter"}
+	noPrivilegeOnObject = kind{200, 1100, "not found the privilege name[%s] in object[%s]: invalid parameter"}
+	noPrivilege         = kind{200, 1100, "not found the privilege name[%s]: invalid parameter"}
+	builtInOfOld        = kind{200, 1100, "can not operate the built-in privilege group [%s]: invalid parameter"}
+	ownOfOld            = kind{200, 1100, "can not operate the custom privilege group [%s]: invalid parameter"}
+	clusterScope        = kind{200, 1100, "dbName and collectionName should be * for the cluster level privilege: %s: invalid parameter"}
+	databaseScope       = kind{200, 1100, "collectionName should be * for the database level privilege: %s: invalid parameter"}
+	collectionScope     = kind{200, 1100, "please specify database name for the collection level privilege: %s: invalid parameter"}
+
+	badDatabaseName = kind{200, 802, "%s: invalid database name[database=%s]"}
+
+	badGroupCharacter   = kind{200, 1100, "privilege group name %s can only contain numbers, letters and underscores: invalid parameter"}
+	groupExists         = kind{200, 1100, "failed to check if privilege group creatable: privilege group name [%s] is defined by users: invalid parameter"}
+	groupBuiltIn        = kind{200, 1100, "failed to check if privilege group creatable: privilege group name [%s] is defined by built in privileges or privilege groups in system: invalid parameter"}
+	groupInUse          = kind{200, 1100, "failed to check if privilege group dropable: privilege group [%s] is used by role [%s], Use REVOKE API to revoke it first: invalid parameter"}
+	noGroup             = kind{200, 1100, "failed to check if privilege group alterable: there is no privilege group name [%s] defined in system to operate: invalid parameter"}
+	noPrivileges        = kind{200, 1100, "failed to check if privilege group alterable: privileges is empty when alter the privilege group: invalid parameter"}
+	noPrivilegeForGroup = kind{200, 1100, "failed to check if privilege group alterable: there is no privilege name or privilege group name [%s] defined in system to operate: invalid parameter"}
+	levelsMixed         = kind{200, 1100, "failed to check if privilege group alterable: privileges are not the same privilege level: invalid parameter"}
+
+	wrongOldPassword = kind{200, 1400, "old password not correct for %s: not authenticated"}
+	rootStays        = kind{200, 1401, "root user cannot be deleted: privilege not permitted"}
+	defaultRoleStays = kind{200, 1401, "the role[%s] is a default role, which can't be dropped: privilege not permitted"}
+	// The server passes a format where a name should go, so its verbs stand as they are.
+	longGroupName   = kind{200, 1402, "%s->%d: invalid privilege group name[privilegeGroup=the length of a privilege group name %%s must be less than %%s characters]"}
+	badGroupStart   = kind{200, 1402, "%s: invalid privilege group name[privilegeGroup=the first character of a privilege group name %%s must be an underscore or letter]"}
+	unauthenticated = kind{401, 1800, "user hasn't authenticated"}
+	noBody          = kind{200, 1801, "can only accept json format request, the request body should be nil, however {} is valid"}
+	badBody         = kind{200, 1801, "can only accept json format request, error: %s"}
+	missingMembers  = kind{200, 1802, "missing required parameters, error: %s"}
+	timedOut        = kind{408, 10001, "request timeout"}
+	denied          = kind{403, 65535, "rpc error: code = PermissionDenied desc = Privilege%s: permission deny to %s in the `%s` database"}
 )
 
 // failure is a kind with the particulars that its text wants.
@@ -132,6 +171,23 @@ var requests = map[string]string{
 	"dropUser":       "UserReq",
 	"listUsers":      "DatabaseReq",
 	"updatePassword": "NewPasswordReq",
+	"grantRole":      "UserRoleReq",
+	"revokeRole":     "UserRoleReq",
+
+	"listRoles":         "DatabaseReq",
+	"describeRole":      "RoleReq",
+	"createRole":        "RoleReq",
+	"dropRole":          "RoleReq",
+	"grantPrivilege":    "GrantReq",
+	"revokePrivilege":   "GrantReq",
+	"grantPrivilegeV2":  "GrantV2Req",
+	"revokePrivilegeV2": "GrantV2Req",
+
+	"listPrivilegeGroups":       "DatabaseReq",
+	"createPrivilegeGroup":      "PrivilegeGroupReq",
+	"dropPrivilegeGroup":        "PrivilegeGroupReq",
+	"addPrivilegesToGroup":      "PrivilegeGroupReq",
+	"removePrivilegesFromGroup": "PrivilegeGroupReq",
 }
 
 // explainMembers tells what is wrong with a body's members. encoding/json tells
@@ -150,16 +206,20 @@ func explainMembers(request string, problems []edge.Problem) *failure {
 	return missingMembers.because(strings.Join(missing, "\n"))
 }
 
-// wrongType is encoding/json's UnmarshalTypeError. All members are strings.
+// wrongType is encoding/json's UnmarshalTypeError. All members are strings, or
+// lists of them, whose items it tells by the list's name.
 func wrongType(request string, p edge.Problem) string {
-	got := p.Got
+	got, wanted := p.Got, "string"
 	if got == "boolean" {
 		got = "bool"
 	}
 	if len(p.Path) == 0 {
 		return fmt.Sprintf("json: cannot unmarshal %s into Go value of type httpserver.%s", got, request)
 	}
-	return fmt.Sprintf("json: cannot unmarshal %s into Go struct field %s.%s of type string", got, request, strings.Join(p.Path, "."))
+	if p.Schema != nil && p.Schema.Type.Is(openapi3.TypeArray) {
+		wanted = "[]string"
+	}
+	return fmt.Sprintf("json: cannot unmarshal %s into Go struct field %s.%s of type %s", got, request, p.Path[0], wanted)
 }
 
 // goName is the field of a Go struct for a member.

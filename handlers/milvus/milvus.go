@@ -1,5 +1,5 @@
-// Package milvus speaks the user operations of the Milvus RESTful API v2, as
-// of Milvus 2.6.20, below /v2/vectordb.
+// Package milvus speaks what the Milvus RESTful API v2 has for users, roles and
+// privilege groups, as of Milvus 2.6.20, below /v2/vectordb.
 //
 // What is particular to it, all of it read in the server's source unless a
 // comment says otherwise:
@@ -18,11 +18,14 @@
 //     are two rule books (policy.go).
 //   - Request-Timeout is looked at before the body (auth.go).
 //
-// A user's name is his id. Look into openapi/milvus.yaml for the contract with
+// A user's name is his id, and so is a role's. What is granted to a role is in
+// the role's document; grants.go decides by it what a caller may do, with the
+// tables of privileges.go. Look into openapi/milvus.yaml for the contract with
 // its sources, and into testdata for the behaviour, one file each.
 package milvus
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"sync"
@@ -39,8 +42,12 @@ const Name = "milvus"
 // grants everything, and its user cannot be dropped.
 const Administrator = "root"
 
-// maxUsers is Milvus' proxy.maxUserNum, root included.
-const maxUsers = 100
+// Milvus' proxy.maxUserNum, root included, and proxy.maxRoleNum, admin and
+// public included.
+const (
+	maxUsers = 100
+	maxRoles = 10
+)
 
 // Options are the settings of a Milvus server that matter here.
 type Options struct {
@@ -51,6 +58,8 @@ type Options struct {
 	Rules Rules
 	// MaxUsers is how many users there may be, root included; 0: 100.
 	MaxUsers int
+	// MaxRoles is how many roles there may be, admin and public included; 0: 10.
+	MaxRoles int
 }
 
 // contract is parsed once per process.
@@ -69,10 +78,11 @@ func (o Options) API(store *storage.Store) (edge.API, error) {
 	if !ok {
 		return edge.API{}, fmt.Errorf("rules %q: they are %s or %s", o.Rules, Documented, Server)
 	}
-	if o.MaxUsers == 0 {
-		o.MaxUsers = maxUsers
+	directory := store.Directory(Name)
+	s := &server{
+		users: directory, roles: directory.Records(storage.Role), groups: directory.Records(privilegeGroup),
+		open: o.AuthenticationOff, rules: rules, maxUsers: cmp.Or(o.MaxUsers, maxUsers), maxRoles: cmp.Or(o.MaxRoles, maxRoles),
 	}
-	s := &server{users: store.Directory(Name), open: o.AuthenticationOff, rules: rules, maxUsers: o.MaxUsers}
 	return edge.API{
 		Name:     Name,
 		Roots:    []string{"/v2/vectordb"},
@@ -105,9 +115,12 @@ var cors = http.Header{
 // server implements the operations.
 type server struct {
 	users    *storage.Directory
-	open     bool // authentication is off
+	roles    *storage.Records // under their names as ids
+	groups   *storage.Records // of privileges, those that are not the server's own
+	open     bool             // authentication is off
 	rules    rules
 	maxUsers int
+	maxRoles int
 }
 
 var _ gen.StrictServerInterface = (*server)(nil)

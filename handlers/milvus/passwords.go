@@ -11,7 +11,7 @@ import (
 // before the old password, and a user that there is not has a wrong one.
 func (s *server) UpdatePassword(ctx context.Context, r gen.UpdatePasswordRequestObject) (gen.UpdatePasswordResponseObject, error) {
 	by, name := callerFrom(ctx), r.Body.UserName
-	if err := by.needsFor(name, updateUser); err != nil {
+	if err := s.needsFor(ctx, by, name, updateUser); err != nil {
 		return nil, err
 	}
 	if err := s.rules.checkName(name); err != nil {

@@ -1,6 +1,7 @@
 package milvus
 
 import (
+	"fmt"
 	"strings"
 
 	"usher/storage/password"
@@ -55,3 +56,79 @@ func (r rules) checkName(name string) error {
 func isLetter(c rune) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
+
+// maxEntityLength is Milvus' proxy.maxNameLength, in bytes.
+const maxEntityLength = 255
+
+// marksOfEntities is Milvus' proxy.nameValidation.allowedChars.
+const marksOfEntities = "$"
+
+// checkRoleName returns what is wrong with a role's name.
+func checkRoleName(name string) error { return checkNameOf("role name", name) }
+
+// checkNameUnless is checkNameOf, but for one name that is always right.
+func checkNameUnless(exempt, name, what string) error {
+	if name == exempt {
+		return nil
+	}
+	return checkNameOf(what, name)
+}
+
+// checkNameOf returns what is wrong with the name of something that is no user,
+// the white space around it aside; nil if nothing is. It looks at bytes, as the
+// server does, and prints each as a character of its own.
+func checkNameOf(what, name string) error {
+	name = strings.TrimSpace(name)
+	if name == "" {
+		return emptyEntity.because(what)
+	}
+	if len(name) > maxEntityLength {
+		return longEntity.because(what, len(name), maxEntityLength)
+	}
+	if !isLetter(rune(name[0])) && name[0] != '_' {
+		return badEntityStart.because(what, '_', name[0])
+	}
+	for i := 1; i < len(name); i++ {
+		if c := rune(name[i]); !isWord(c) && !strings.ContainsRune(marksOfEntities, c) {
+			return badEntityCharacter.because(what, marksOfEntities, c, i)
+		}
+	}
+	return nil
+}
+
+// checkDatabaseName returns what is wrong with the name of a database, if one is
+// named at all.
+func checkDatabaseName(name string) error {
+	switch {
+	case name == "" || name == anything:
+		return nil
+	case len(name) > maxEntityLength:
+		return badDatabaseName.because(fmt.Sprintf("the length of a database name must be less than %d characters", maxEntityLength), name)
+	case !isLetter(rune(name[0])) && name[0] != '_':
+		return badDatabaseName.because("the first character of a database name must be an underscore or letter", name)
+	}
+	for i := 1; i < len(name); i++ {
+		if !isWord(rune(name[i])) {
+			return badDatabaseName.because("database name can only contain numbers, letters and underscores", name)
+		}
+	}
+	return nil
+}
+
+// checkGroupName returns what is wrong with a privilege group's name.
+func checkGroupName(name string) error {
+	if len(name) > maxEntityLength {
+		return longGroupName.because(name, maxEntityLength)
+	}
+	if !isLetter(rune(name[0])) && name[0] != '_' {
+		return badGroupStart.because(name)
+	}
+	for i := 1; i < len(name); i++ {
+		if !isWord(rune(name[i])) {
+			return badGroupCharacter.because(name)
+		}
+	}
+	return nil
+}
+
+func isWord(c rune) bool { return isLetter(c) || '0' <= c && c <= '9' || c == '_' }

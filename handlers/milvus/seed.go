@@ -1,16 +1,17 @@
 package milvus
 
 import (
+	"encoding/json"
+
 	"usher/storage"
 	"usher/storage/password"
 )
 
-// The roles that always exist. Their rights are not stored: those of admin are
-// all there are, and public has none here.
-const (
-	adminRole  = "admin"
-	publicRole = "public"
-)
+// publicGrants is the document of the role public: what the server grants to
+// everyone when it starts for the first time.
+const publicGrants = `{"grants":[` +
+	`{"objectType":"Global","database":"*","objectName":"*","privilege":"DescribeCollection","grantor":"root"},` +
+	`{"objectType":"Collection","database":"*","objectName":"*","privilege":"IndexDetail","grantor":"root"}]}`
 
 // FirstStart is what Milvus ships with: its roles, and root with the password
 // given, which no rule applies to.
@@ -35,7 +36,10 @@ func DemoAccounts() []string { return []string{"root / Milvus", "milvusAdmin / P
 func seed(root storage.NewUser) storage.Seed {
 	root.ID, root.Name = Administrator, Administrator
 	return storage.Seed{
-		Records: map[storage.RecordKind][]storage.Record{storage.Role: {{ID: adminRole, Name: adminRole}, {ID: publicRole, Name: publicRole}}},
-		Users:   []storage.NewUser{root},
+		Records: map[storage.RecordKind][]storage.Record{storage.Role: {
+			{ID: adminRole, Name: adminRole},
+			{ID: publicRole, Name: publicRole, Document: json.RawMessage(publicGrants)},
+		}},
+		Users: []storage.NewUser{root},
 	}
 }

@@ -12,7 +12,7 @@ import (
 // around it.
 func (s *server) CreateUser(ctx context.Context, r gen.CreateUserRequestObject) (gen.CreateUserResponseObject, error) {
 	by := callerFrom(ctx)
-	if err := by.needs(createOwnership); err != nil {
+	if err := s.needs(ctx, by, createOwnership); err != nil {
 		return nil, err
 	}
 	name := strings.TrimSpace(r.Body.UserName)
@@ -33,7 +33,7 @@ func (s *server) CreateUser(ctx context.Context, r gen.CreateUserRequestObject) 
 // DescribeUser is POST /users/describe. A user that there is not has no roles.
 func (s *server) DescribeUser(ctx context.Context, r gen.DescribeUserRequestObject) (gen.DescribeUserResponseObject, error) {
 	name := r.Body.UserName
-	if err := callerFrom(ctx).needsFor(name, selectUser); err != nil {
+	if err := s.needsFor(ctx, callerFrom(ctx), name, selectUser); err != nil {
 		return nil, err
 	}
 	if err := s.rules.checkName(name); err != nil {
@@ -53,7 +53,7 @@ func (s *server) DescribeUser(ctx context.Context, r gen.DescribeUserRequestObje
 // DropUser is POST /users/drop. A user that there is not needs no dropping.
 func (s *server) DropUser(ctx context.Context, r gen.DropUserRequestObject) (gen.DropUserResponseObject, error) {
 	by := callerFrom(ctx)
-	if err := by.needs(dropOwnership); err != nil {
+	if err := s.needs(ctx, by, dropOwnership); err != nil {
 		return nil, err
 	}
 	if r.Body.UserName == Administrator {
@@ -66,14 +66,9 @@ func (s *server) DropUser(ctx context.Context, r gen.DropUserRequestObject) (gen
 	return gen.DropUser200JSONResponse{Body: done()}, nil
 }
 
-// ListUsers is POST /users/list, the only operation whose body may name the
-// database of a denial. Its word counts for more than the header's.
+// ListUsers is POST /users/list.
 func (s *server) ListUsers(ctx context.Context, r gen.ListUsersRequestObject) (gen.ListUsersResponseObject, error) {
-	by := callerFrom(ctx)
-	if r.Body.DBName != nil && *r.Body.DBName != "" {
-		by.database = *r.Body.DBName
-	}
-	if err := by.needs(selectOwnership); err != nil {
+	if err := s.needs(ctx, callerFrom(ctx).in(r.Body.DBName), selectOwnership); err != nil {
 		return nil, err
 	}
 	users, _, err := s.users.Users(ctx, storage.UserQuery{Sort: storage.UserSort{By: "name"}})
