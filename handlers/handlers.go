@@ -32,14 +32,16 @@ type Options struct {
 	Metrics *prometheus.Registry // counts and durations, served at /_usher/metrics; nil: none
 	Version string               // shown on the index page
 	Timeout time.Duration        // of a request; 0: edge.DefaultTimeout
-	Milvus  milvus.Options
+
+	Applivery applivery.Options
+	Milvus    milvus.Options
 }
 
 // apis is the list of all that usher serves.
 func apis(o Options) []vendor {
 	return []vendor{
 		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, true, fusion.Demo, fusion.DemoAccounts},
-		{applivery.Name, "Applivery", applivery.API, applivery.FirstStart, applivery.Administrator, false, applivery.Demo, applivery.DemoAccounts},
+		{applivery.Name, "Applivery", o.Applivery.API, applivery.FirstStart, applivery.Administrator, false, applivery.Demo, applivery.DemoAccounts},
 		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, false, saymon.Demo, saymon.DemoAccounts},
 		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, false, milvus.Demo, milvus.DemoAccounts},
 	}

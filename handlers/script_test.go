@@ -122,7 +122,9 @@ func (s *syncBuffer) String() string {
 //	open       authentication switched off (Milvus)
 //	server     the server's rules for names and passwords (Milvus)
 //	full       a directory that holds no more users than it has (Milvus)
-//	roomy      no limit of users and roles that a test could meet (Milvus)
+//	limited    no more than three requests an hour (Applivery)
+//	roomy      no limit that a test could meet: of requests (Applivery), of users
+//	           and roles (Milvus)
 //
 // and with faults put in below the API, which no vendor's server grants:
 //
@@ -131,7 +133,7 @@ func (s *syncBuffer) String() string {
 //	busy       a hashing pool that is full once the script says "fault busy"
 func newWorld(dir, api string, needs []string) (*world, error) {
 	for _, need := range needs {
-		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "roomy", "late", "broken", "busy"}, need) {
+		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "limited", "roomy", "late", "broken", "busy"}, need) {
 			return nil, fmt.Errorf("no server grants %q", need)
 		}
 	}
@@ -170,7 +172,11 @@ func newWorld(dir, api string, needs []string) (*world, error) {
 	if has("full") {
 		o.Milvus.MaxUsers = 1
 	}
+	if has("limited") {
+		o.Applivery.RateLimit = 3
+	}
 	if has("roomy") {
+		o.Applivery.RateLimit = -1
 		o.Milvus.MaxUsers, o.Milvus.MaxRoles = 1_000_000, 1_000_000
 	}
 	if has("late") {

@@ -146,6 +146,7 @@ func digest(secret password.Plain) []byte {
 }
 
 const (
+	//nolint:gosec // G101 takes the names of columns for a secret
 	tokenColumns = `k.user_id AS holder_id, k.kind, k.id AS token_id, k.created_at AS made_at, k.expires_at, k.document AS note`
 	keyColumns   = `, k.idle, ` + tokenColumns
 

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"usher/handlers"
+	"usher/handlers/applivery"
 	"usher/handlers/edge"
 	"usher/handlers/milvus"
 	"usher/storage"
@@ -32,6 +33,7 @@ type settings struct {
 	logFormat   string
 	milvusAuth  bool
 	milvusRules string
+	rateLimit   int
 
 	places    []place                   // what listen says
 	temporary bool                      // the store goes with the server
@@ -61,6 +63,7 @@ as USHER_<API>_ADMIN_PASSWORD. Fusion's is set by the first POST /api instead.`,
 	flags.StringVar(&s.db, "db", "usher.db", "`file` of the store, made if it is missing")
 	flags.BoolVar(&s.demo, "demo", false, "fill an empty store with the demo accounts; without --db the store goes when the server does")
 	flags.StringVar(&s.logFormat, "log-format", "auto", "`format` of the log: text, json, or auto for text on a terminal and json elsewhere")
+	flags.IntVar(&s.rateLimit, "applivery-rate-limit", 10_000, "how many `requests` an hour Applivery takes from one address; 0: any number")
 	flags.BoolVar(&s.milvusAuth, "milvus-auth", true, "whether Milvus asks who calls (its authorizationEnabled)")
 	flags.StringVar(&s.milvusRules, "milvus-password-rules", string(milvus.Documented), "`rules` for Milvus' names and passwords: documented or server")
 	return cmd
@@ -85,6 +88,9 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	case "auto", "text", "json":
 	default:
 		return fmt.Errorf("log format %q: it is text, json or auto", s.logFormat)
+	}
+	if s.rateLimit < 0 {
+		return fmt.Errorf("--applivery-rate-limit: %d is less than none", s.rateLimit)
 	}
 	switch milvus.Rules(s.milvusRules) {
 	case milvus.Documented, milvus.Server:
@@ -156,7 +162,8 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := handlers.New(store, handlers.Options{
 		Logger: logger, Metrics: metrics, Version: version(),
-		Milvus: milvus.Options{AuthenticationOff: !s.milvusAuth, Rules: milvus.Rules(s.milvusRules)},
+		Applivery: applivery.Options{RateLimit: cmp.Or(s.rateLimit, -1)},
+		Milvus:    milvus.Options{AuthenticationOff: !s.milvusAuth, Rules: milvus.Rules(s.milvusRules)},
 	})
 	if err != nil {
 		return err

@@ -449,6 +449,7 @@ func TestSettings(t *testing.T) {
 		{"bad value", []string{"USHER_MILVUS_AUTH=perhaps"}, []string{"serve", "--listen", "127.0.0.1:0"}, "USHER_MILVUS_AUTH: "},
 		{"log format", nil, []string{"serve", "--log-format", "xml"}, `log format "xml"`},
 		{"rules", []string{"USHER_MILVUS_PASSWORD_RULES=none"}, []string{"serve"}, `password rules "none"`},
+		{"rate limit", nil, []string{"serve", "--applivery-rate-limit", "-1"}, "-1 is less than none"},
 		{"no file", nil, []string{"serve", "--db", "", "--listen", "127.0.0.1:0"}, "a store needs a file"},
 		{"no file, by variable", []string{"USHER_DB="}, []string{"serve", "--listen", "127.0.0.1:0"}, "a store needs a file"},
 		{"no address", []string{"USHER_LISTEN="}, []string{"serve"}, "--listen: no address"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	gen "usher/gen/applivery"
 	"usher/handlers/edge"
@@ -19,10 +20,10 @@ const (
 )
 
 // The operations that authentication treats in their own way.
-const (
-	login          = "login"
-	changePassword = "changeUserPassword"
-)
+const changePassword = "changeUserPassword"
+
+// public are the operations that take no access token.
+var public = []string{"login", "register", "refresh"}
 
 // caller is who calls, and whom the path is about.
 type caller struct {
@@ -39,7 +40,7 @@ func callerFrom(ctx context.Context) caller { return ctx.Value(callerKey{}).(cal
 // authenticate finds out whose access token it is, in one query with the user
 // whom the path names.
 func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Context, error) {
-	if call.Operation == login {
+	if slices.Contains(public, call.Operation) {
 		return ctx, nil
 	}
 	token, ok := bearer(call.Request.Header)
@@ -51,11 +52,37 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 		return nil, refusal(call.Operation, err)
 	}
 	call.Principal = found.User.Name
-	return context.WithValue(ctx, callerKey{}, caller{
+	c := caller{
 		Actor: storage.Actor{ID: found.User.ID, Name: found.User.Name, Source: call.Source, Request: call.ID},
-		self:  found.User,
+		self:  s.noteAction(ctx, found.User),
 		found: found.Target,
-	}), nil
+	}
+	if c.found != nil && c.found.ID == c.self.ID {
+		c.found = &c.self
+	}
+	return context.WithValue(ctx, callerKey{}, c), nil
+}
+
+// noteEvery is how often an action is noted at most: a read for each request
+// should not become a write.
+const noteEvery = time.Minute
+
+// noteAction notes that a user does something, and gives the user with that. It
+// is no reason to refuse what the user wants: if it cannot be noted now, the next
+// action is.
+func (s *server) noteAction(ctx context.Context, u storage.User) storage.User {
+	now := s.now()
+	d, err := documentOf(u)
+	if err != nil || d.LastAction != nil && now.Sub(*d.LastAction) < noteEvery {
+		return u
+	}
+	noted, err := s.users.UpdateUser(ctx, storage.Actor{}, storage.UserEdit{ID: u.ID, Quiet: true, Edit: func(u *storage.User) error {
+		return edit(u, func(d *document) { d.LastAction = &now })
+	}})
+	if err != nil {
+		return u
+	}
+	return noted
 }
 
 // bearer gives the token of an Authorization header. The scheme's case does

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,10 @@ type document struct {
 	LastName  string       `json:"lastName"`
 	Picture   *string      `json:"picture,omitempty"`
 	Language  gen.Language `json:"language"`
+
+	Newsletter bool       `json:"newsletter,omitempty"`
+	LastLogin  *time.Time `json:"lastLogin,omitempty"`
+	LastAction *time.Time `json:"lastAction,omitempty"`
 }
 
 func (d document) encode() json.RawMessage {
@@ -64,19 +69,43 @@ func fromCreate(r gen.CreateUserRequest) storage.NewUser {
 
 // applyUpdate puts the members that are given into a user.
 func applyUpdate(u *storage.User, r gen.UpdateUserRequest) error {
-	d, err := documentOf(*u)
-	if err != nil {
-		return err
-	}
-	d.FirstName = or(r.FirstName, d.FirstName)
-	d.LastName = or(r.LastName, d.LastName)
-	d.Language = or(r.Language, d.Language)
-	if r.Picture != nil {
-		d.Picture = r.Picture
-	}
-	u.Document = d.encode()
 	u.Roles = []string{string(or(r.Role, roleOf(*u)))}
-	return nil
+	return edit(u, func(d *document) {
+		d.FirstName = or(r.FirstName, d.FirstName)
+		d.LastName = or(r.LastName, d.LastName)
+		d.Language = or(r.Language, d.Language)
+		if r.Picture != nil {
+			d.Picture = r.Picture
+		}
+	})
+}
+
+// fromRegister is a registration as the store takes it.
+func fromRegister(r gen.RegisterRequest) storage.NewUser {
+	n := account(r.Email, gen.RoleUser, document{
+		FirstName: r.FirstName, LastName: r.LastName, Language: or(r.Language, gen.En), Newsletter: r.Newsletter,
+	})
+	n.Password, n.Policy = r.Password, complexity
+	return n
+}
+
+// reserved are the top-level domains that never exist (RFC 2606).
+var reserved = []string{"test", "example", "invalid", "localhost"}
+
+// canHaveMail says whether a message could ever reach an e-mail address.
+func canHaveMail(email string) bool {
+	domain := loginName(email[strings.LastIndexByte(email, '@')+1:])
+	return !slices.Contains(reserved, domain[strings.LastIndexByte(domain, '.')+1:])
+}
+
+// edit changes what a user's document says.
+func edit(u *storage.User, change func(*document)) error {
+	d, err := documentOf(*u)
+	if err == nil {
+		change(&d)
+		u.Document = d.encode()
+	}
+	return err
 }
 
 func documentOf(u storage.User) (d document, err error) {
@@ -105,17 +134,30 @@ func toUser(u storage.User) (gen.User, error) {
 		FullName:           d.FirstName + " " + d.LastName,
 		Picture:            d.Picture,
 		Role:               roleOf(u),
+		Newsletter:         d.Newsletter,
 		HasPassword:        u.HasPassword,
 		Organizations:      []gen.Organization{},
 		Language:           d.Language,
 		VerificationStatus: "verified",
-		CreatedAt:          toTime(u.CreatedAt),
-		UpdatedAt:          toTime(updated),
+		ActivityTrace: gen.ActivityTrace{
+			LastLogin:  gen.LastLogin{Dashboard: toOptionalTime(d.LastLogin)},
+			LastAction: gen.LastAction{Dashboard: toOptionalTime(d.LastAction)},
+		},
+		CreatedAt: toTime(u.CreatedAt),
+		UpdatedAt: toTime(updated),
 	}, nil
 }
 
 // toTime writes a time as JavaScript does.
 func toTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// toOptionalTime is toTime for what may not have been yet.
+func toOptionalTime(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	return new(toTime(*t))
+}
 
 func toToken(t storage.Token) gen.Token {
 	return gen.Token{Token: string(t.Secret), ExpireAt: toTime(t.ExpiresAt)}

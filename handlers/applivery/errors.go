@@ -35,8 +35,11 @@ var (
 	errInvalidToken       = &vendorError{http.StatusUnauthorized, 4004, "Invalid Token"}
 	errTokenExpired       = &vendorError{http.StatusUnauthorized, 4005, "Token Expired"}
 	errInvalidCredentials = &vendorError{http.StatusForbidden, 4006, "Invalid Credentials"}
+	errTooMany            = &vendorError{http.StatusTooManyRequests, 4007, "Same action repeated too soon"}
+	errRegistered         = &vendorError{http.StatusForbidden, 4009, "The operation can not be completed at this time. If you already registered an account with this email address, try to log-in"}
 	errEntityExists       = &vendorError{http.StatusConflict, 5001, "Entity already exists"}
 	errIncorrectPassword  = &vendorError{http.StatusBadRequest, 5023, "Incorrect old password"}
+	errInvalidDomain      = &vendorError{http.StatusBadRequest, 5035, "Invalid email domain"}
 	errSimplePassword     = &vendorError{http.StatusBadRequest, 5057, "Insufficient Password Complexity"}
 	errInvalidRequest     = &vendorError{http.StatusBadRequest, 6002, "Body Validation Error"}
 	errBodyTooLarge       = &vendorError{http.StatusRequestEntityTooLarge, 6002, "Body Validation Error"}

@@ -24,3 +24,18 @@ func (s *server) ChangeUserPassword(ctx context.Context, r gen.ChangeUserPasswor
 	}
 	return gen.ChangeUserPassword200JSONResponse{Status: true, Data: gen.ChangePasswordData{PasswordChanged: "OK"}}, nil
 }
+
+// UpdateOwnPassword replaces the caller's password.
+func (s *server) UpdateOwnPassword(ctx context.Context, r gen.UpdateOwnPasswordRequestObject) (gen.UpdateOwnPasswordResponseObject, error) {
+	c := callerFrom(ctx)
+	_, err := s.users.ChangePassword(ctx, c.Actor, storage.PasswordChange{
+		ID: c.self.ID, Old: r.Body.Password, New: r.Body.NewPassword, Policy: complexity,
+	})
+	if storage.KindOf(err) == storage.WrongPassword {
+		return nil, errInvalidCredentials
+	}
+	if err != nil {
+		return nil, err
+	}
+	return gen.UpdateOwnPassword200JSONResponse{Status: true, Data: gen.DoneData{Done: true, Message: "Password updated"}}, nil
+}

@@ -9,6 +9,7 @@ import (
 	gen "usher/gen/applivery"
 	"usher/handlers/edge"
 	"usher/storage"
+	"usher/storage/password"
 )
 
 // The vendor prints when a token expires and not how long one lives.
@@ -38,6 +39,13 @@ func (s *server) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Login
 	if err != nil {
 		return nil, err
 	}
+	now := s.now()
+	u, err = s.users.UpdateUser(ctx, storage.Actor{}, storage.UserEdit{ID: u.ID, Quiet: true, Edit: func(u *storage.User) error {
+		return edit(u, func(d *document) { d.LastLogin = &now })
+	}})
+	if err != nil {
+		return nil, err
+	}
 	user, err := toUser(u)
 	if err != nil {
 		return nil, err
@@ -61,7 +69,25 @@ func (s *server) logIn(ctx context.Context, p gen.LoginPayload) (storage.User, [
 	u := found.User
 	call.Principal = u.Name
 	by.ID, by.Name = u.ID, u.Name
-	tokens, err := s.users.CreateTokens(ctx, by, u,
-		storage.TokenSpec{Kind: accessToken, TTL: accessTTL}, storage.TokenSpec{Kind: refreshToken, TTL: refreshTTL})
+	tokens, err := s.users.CreateTokens(ctx, by, u, pair...)
 	return u, tokens, err
+}
+
+// pair is what a login makes: the access token, and the refresh token.
+var pair = []storage.TokenSpec{{Kind: accessToken, TTL: accessTTL}, {Kind: refreshToken, TTL: refreshTTL}}
+
+// Refresh makes a new pair of tokens for an old one.
+func (s *server) Refresh(ctx context.Context, r gen.RefreshRequestObject) (gen.RefreshResponseObject, error) {
+	call := edge.CallFrom(ctx)
+	u, tokens, err := s.users.ExchangeTokens(ctx, storage.Actor{Source: call.Source, Request: call.ID}, []storage.Secret{
+		{Kind: refreshToken, Value: password.Plain(r.Body.RefreshToken)},
+		{Kind: accessToken, Value: password.Plain(r.Body.LastAccessToken)},
+	}, pair...)
+	if err != nil {
+		return nil, refusal(call.Operation, err)
+	}
+	call.Principal = u.Name
+	return gen.Refresh200JSONResponse{Status: true, Data: gen.RefreshData{
+		AccessToken: toToken(tokens[0]), RefreshToken: toToken(tokens[1]),
+	}}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	gen "usher/gen/applivery"
+	"usher/handlers/edge"
 	"usher/storage"
 )
 
@@ -109,4 +110,21 @@ func (s *server) DeleteUser(ctx context.Context, _ gen.DeleteUserRequestObject) 
 		return nil, err
 	}
 	return gen.DeleteUser200JSONResponse{Status: true, Data: gen.DeleteUserData{Delete: "OK"}}, nil
+}
+
+// Register makes a user with a first password for whoever asks. That the address
+// is taken is no secret of the vendor's.
+func (s *server) Register(ctx context.Context, r gen.RegisterRequestObject) (gen.RegisterResponseObject, error) {
+	if !canHaveMail(r.Body.Email) {
+		return nil, errInvalidDomain
+	}
+	call := edge.CallFrom(ctx)
+	_, err := s.users.CreateUser(ctx, storage.Actor{Source: call.Source, Request: call.ID}, fromRegister(*r.Body))
+	if storage.KindOf(err) == storage.Exists {
+		return nil, errRegistered
+	}
+	if err != nil {
+		return nil, err
+	}
+	return gen.Register200JSONResponse{Status: true, Data: gen.DoneData{Done: true, Message: "User registered"}}, nil
 }

@@ -161,13 +161,13 @@ func (s *server) operatePrivilege(ctx context.Context, r gen.GrantPrivilegeReque
 // checkGrantNames returns what is wrong with the names of a grant, in the
 // server's order.
 func checkGrantNames(r gen.GrantPrivilegeRequest) error {
-	if err := checkNameUnless(anything, r.Privilege, "Privilege"); err != nil {
+	if err := checkNameOrAny("Privilege", r.Privilege); err != nil {
 		return err
 	}
 	if err := checkNameOf("ObjectType", r.ObjectType); err != nil {
 		return err
 	}
-	if err := checkNameUnless(anything, r.ObjectName, "object name"); err != nil {
+	if err := checkNameOrAny("object name", r.ObjectName); err != nil {
 		return err
 	}
 	return checkRoleName(r.RoleName)
@@ -246,7 +246,7 @@ func checkGrantV2(r gen.GrantPrivilegeV2Request, database, name string) error {
 	if err := checkRoleName(r.RoleName); err != nil {
 		return err
 	}
-	if err := checkNameUnless(anything, r.Privilege, "Privilege"); err != nil {
+	if err := checkNameOrAny("Privilege", r.Privilege); err != nil {
 		return err
 	}
 	if g, ok := builtInGroup(r.Privilege); ok {
@@ -257,7 +257,7 @@ func checkGrantV2(r gen.GrantPrivilegeV2Request, database, name string) error {
 	if err := checkDatabaseName(database); err != nil {
 		return err
 	}
-	return checkNameUnless(anything, name, "collection name")
+	return checkNameOrAny("collection name", name)
 }
 
 // checkScope returns nil if a group of that level can count for the collection

@@ -118,7 +118,7 @@ func (s *server) operateGroup(ctx context.Context, r gen.AlterPrivilegeGroupRequ
 	}
 	given := value(r.Privileges)
 	for _, p := range given {
-		if err := checkNameUnless(anything, p, "Privilege"); err != nil {
+		if err := checkNameOrAny("Privilege", p); err != nil {
 			return err
 		}
 	}

@@ -66,9 +66,9 @@ const marksOfEntities = "$"
 // checkRoleName returns what is wrong with a role's name.
 func checkRoleName(name string) error { return checkNameOf("role name", name) }
 
-// checkNameUnless is checkNameOf, but for one name that is always right.
-func checkNameUnless(exempt, name, what string) error {
-	if name == exempt {
+// checkNameOrAny is checkNameOf where a name may also stand for all.
+func checkNameOrAny(what, name string) error {
+	if name == anything {
 		return nil
 	}
 	return checkNameOf(what, name)

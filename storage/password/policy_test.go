@@ -42,7 +42,7 @@ func TestPolicy(t *testing.T) {
 		{"newline not asked about", Policy{}, "a\nb", nil},
 		{
 			"everything, in order",
-			Policy{9, 0, false, 1, 1, 2, 1, 2, 4, true},
+			Policy{MinLength: 9, MinLower: 1, MinUpper: 1, MinLetters: 2, MinDigits: 1, MinSpecial: 2, MinClasses: 4, NoNewlines: true},
 			"\n",
 			[]Violation{
 				{MinLength, 9, 1},
@@ -73,10 +73,10 @@ func TestPolicy(t *testing.T) {
 
 func TestRuleNames(t *testing.T) {
 	var names []string
-	for r := range NoNewlines + 2 {
+	for r := range Reused + 2 {
 		names = append(names, fmt.Sprint(r))
 	}
-	const want = "min-length max-length min-lower min-upper min-letters min-digits min-special min-classes no-newlines unknown"
+	const want = "min-length max-length min-lower min-upper min-letters min-digits min-special min-classes no-newlines reused unknown"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
