@@ -162,6 +162,13 @@ func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	w.rememberBody(got)
+	var token string // an answer that is nothing but a string is a token's, or a session's id
+	if json.Unmarshal(got, &token) == nil {
+		w.secret(token)
+	}
+	for _, cookie := range response.Cookies() {
+		w.secret(cookie.Value)
+	}
 	if err := w.check(r, response, got); err != nil {
 		w.problems = append(w.problems, fmt.Sprintf("%s %s → %d %s: %v", r.Method, r.URL.Path, response.StatusCode, got, err))
 	}
@@ -245,6 +252,14 @@ func (w *watch) rememberRequest(r *http.Request, body []byte) {
 	} else {
 		w.secret(credentials)
 	}
+	for _, cookie := range r.Cookies() {
+		w.secret(cookie.Value)
+	}
+	for name, values := range r.URL.Query() {
+		for _, value := range values {
+			w.secretMembers(name, value)
+		}
+	}
 	w.rememberBody(body)
 }
 
@@ -268,7 +283,8 @@ func (w *watch) secretMembers(name string, value any) {
 		}
 	case string:
 		lower := strings.ToLower(name)
-		if strings.Contains(lower, "password") && lower != "passwordchanged" || strings.Contains(lower, "token") {
+		masked := strings.HasPrefix(v, "****")
+		if !masked && (strings.Contains(lower, "password") && lower != "passwordchanged" || strings.Contains(lower, "token") && lower != "token_type" || lower == "apikey") {
 			w.secret(v)
 		}
 	}

@@ -79,6 +79,19 @@ type ObjectPermissionsChange struct {
 	Exclude *[]interface{} `json:"exclude,omitempty"`
 }
 
+// UserSource Where the user comes from.
+type UserSource struct {
+	// SourceType 0 or null for the server's own login, 1 for LDAP, 2 for Keycloak.
+	//
+	// Example: 0
+	SourceType nullable.Nullable[int] `json:"sourceType,omitempty"`
+}
+
+// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given, but for the order of members. States have strings or integers as ids, so the elements have no type.
+//
+// Example: {"5e21b85b308c3c66d64e07bc":[3]}
+type PushFilter map[string][]interface{}
+
 // ChangePasswordRequest A new password for a user.
 type ChangePasswordRequest struct {
 	// NewPassword The password from now on. It must match the default password policy. Empty is as good as absent.
@@ -90,6 +103,103 @@ type ChangePasswordRequest struct {
 	//
 	// Example: qwerty
 	CurrentPassword nullable.Nullable[password.Plain] `json:"currentPassword,omitempty"`
+}
+
+// CreatePasswordPolicyRequest A password policy to make. A number that is absent is 0.
+type CreatePasswordPolicyRequest struct {
+	// Name Name of the policy.
+	//
+	// Example: Updated Policy
+	Name string `json:"name"`
+
+	// Length Least number of characters.
+	//
+	// Example: 32
+	Length *int `json:"length,omitempty"`
+
+	// MinLowercase Least number of lowercase characters.
+	//
+	// Example: 4
+	MinLowercase *int `json:"minLowercase,omitempty"`
+
+	// MinCapital Least number of capital characters.
+	//
+	// Example: 1
+	MinCapital *int `json:"minCapital,omitempty"`
+
+	// MinDigits Least number of digits.
+	//
+	// Example: 1
+	MinDigits *int `json:"minDigits,omitempty"`
+
+	// MinSpecial Least number of special characters, those that are neither letter nor digit.
+	//
+	// Example: 1
+	MinSpecial *int `json:"minSpecial,omitempty"`
+
+	// ChangePasswordOnFirstLogin Whether users have to change the password at their next login.
+	//
+	// Example: true
+	ChangePasswordOnFirstLogin *bool `json:"changePasswordOnFirstLogin,omitempty"`
+
+	// PasswordExpiredNotificationPeriod How many days before a password expires its user is told.
+	//
+	// Example: 1
+	PasswordExpiredNotificationPeriod *int `json:"passwordExpiredNotificationPeriod,omitempty"`
+
+	// PasswordLifetime How many days a password lasts.
+	//
+	// Example: 7
+	PasswordLifetime *int `json:"passwordLifetime,omitempty"`
+
+	// UniquePasswordsNumber How many other passwords a user must have had before one may come back.
+	//
+	// Example: 1
+	UniquePasswordsNumber *int `json:"uniquePasswordsNumber,omitempty"`
+}
+
+// CreateSessionRequest One of three ways to say who it is.
+type CreateSessionRequest struct {
+	// Login Login or email, with `password`.
+	//
+	// Example: Bob
+	Login nullable.Nullable[string] `json:"login,omitempty"`
+
+	// Password Password, with `login`.
+	//
+	// Example: qwerty
+	Password nullable.Nullable[password.Plain] `json:"password,omitempty"`
+
+	// AuthToken Authentication token, alone.
+	//
+	// Example: a5f946dc-4c21-4ccd-b78b-f0a5fce94f4d
+	AuthToken nullable.Nullable[string] `json:"auth-token,omitempty"`
+
+	// AuthService Name of an authentication service. None is there.
+	//
+	// Example: keycloak
+	AuthService nullable.Nullable[string] `json:"auth-service,omitempty"`
+}
+
+// CreateUserGroupRequest A group to make.
+type CreateUserGroupRequest struct {
+	// Name Name of the group.
+	//
+	// Example: admins
+	Name string `json:"name"`
+
+	// EventFilter Filters of the event log.
+	//
+	// Example: []
+	EventFilter *[]EventFilter `json:"eventFilter,omitempty"`
+
+	// ObjectPermissions Objects to give to the user, or to keep from the user. A list that is absent stays as it is.
+	ObjectPermissions *ObjectPermissionsChange `json:"objectPermissions,omitempty"`
+
+	// Permissions Names of permissions. Absent means none. Unknown names are kept.
+	//
+	// Example: ["manage-users"]
+	Permissions *[]string `json:"permissions,omitempty"`
 }
 
 // CreateUserRequest A user to make, with the password.
@@ -212,22 +322,22 @@ type PasswordPolicy struct {
 	// Example: 4
 	MinSpecial int `json:"minSpecial"`
 
-	// ChangePasswordOnFirstLogin Whether users have to change the password at their next login. Kept and shown, not enforced.
+	// ChangePasswordOnFirstLogin Whether users whose password somebody else has set have to change it before anything else.
 	//
 	// Example: true
 	ChangePasswordOnFirstLogin *bool `json:"changePasswordOnFirstLogin,omitempty"`
 
-	// PasswordExpiredNotificationPeriod How long before a password expires its user is told. Kept and shown, not enforced.
+	// PasswordExpiredNotificationPeriod How many days before a password expires its user is told, by who shows this to users: no answer tells it.
 	//
 	// Example: 1
 	PasswordExpiredNotificationPeriod *int `json:"passwordExpiredNotificationPeriod,omitempty"`
 
-	// PasswordLifetime How long a password lasts. Kept and shown, not enforced.
+	// PasswordLifetime How many days a password lasts. 0 is for ever.
 	//
 	// Example: 7
 	PasswordLifetime *int `json:"passwordLifetime,omitempty"`
 
-	// UniquePasswordsNumber After how many other passwords one may come back. Kept and shown, not enforced.
+	// UniquePasswordsNumber How many of a user's passwords, the present one included, must be others before one may come back, up to 24. 0 is none.
 	//
 	// Example: 1
 	UniquePasswordsNumber *int `json:"uniquePasswordsNumber,omitempty"`
@@ -275,20 +385,41 @@ type UpdatePasswordPolicyRequest struct {
 	// Example: true
 	ChangePasswordOnFirstLogin *bool `json:"changePasswordOnFirstLogin,omitempty"`
 
-	// PasswordExpiredNotificationPeriod How long before a password expires its user is told.
+	// PasswordExpiredNotificationPeriod How many days before a password expires its user is told.
 	//
 	// Example: 1
 	PasswordExpiredNotificationPeriod *int `json:"passwordExpiredNotificationPeriod,omitempty"`
 
-	// PasswordLifetime How long a password lasts.
+	// PasswordLifetime How many days a password lasts.
 	//
 	// Example: 7
 	PasswordLifetime *int `json:"passwordLifetime,omitempty"`
 
-	// UniquePasswordsNumber After how many other passwords one may come back.
+	// UniquePasswordsNumber How many other passwords a user must have had before one may come back.
 	//
 	// Example: 1
 	UniquePasswordsNumber *int `json:"uniquePasswordsNumber,omitempty"`
+}
+
+// UpdateUserGroupRequest The members of a group to change. Those that are absent stay as they are.
+type UpdateUserGroupRequest struct {
+	// Name Name of the group.
+	//
+	// Example: admins
+	Name *string `json:"name,omitempty"`
+
+	// EventFilter Filters of the event log.
+	//
+	// Example: []
+	EventFilter *[]EventFilter `json:"eventFilter,omitempty"`
+
+	// ObjectPermissions Objects to give to the user, or to keep from the user. A list that is absent stays as it is.
+	ObjectPermissions *ObjectPermissionsChange `json:"objectPermissions,omitempty"`
+
+	// Permissions Names of permissions. Unknown names are kept.
+	//
+	// Example: ["manage-links"]
+	Permissions *[]string `json:"permissions,omitempty"`
 }
 
 // UpdateUserRequest The members of a user to change. Those that are absent stay as they are.
@@ -435,21 +566,37 @@ type User struct {
 	PushFilter *PushFilter `json:"pushFilter,omitempty"`
 }
 
-// UserSource Where the user comes from.
-type UserSource struct {
-	// SourceType 0 or null for the server's own login, 1 for LDAP, 2 for Keycloak.
+// UserGroup A user group.
+type UserGroup struct {
+	// ID Id of the group, 24 hexadecimal digits.
 	//
-	// Example: 0
-	SourceType nullable.Nullable[int] `json:"sourceType,omitempty"`
-}
+	// Example: 5e4fc1c77915112ac209e540
+	ID string `json:"id"`
 
-// PushFilter For each object, by its id, the ids of the states of which the user gets no push notification. Kept as given, but for the order of members. States have strings or integers as ids, so the elements have no type.
-//
-// Example: {"5e21b85b308c3c66d64e07bc":[3]}
-type PushFilter map[string][]interface{}
+	// Name Name of the group.
+	//
+	// Example: admins
+	Name string `json:"name"`
+
+	// EventFilter Filters of the event log that its users have besides their own.
+	//
+	// Example: []
+	EventFilter []EventFilter `json:"eventFilter"`
+
+	// ObjectPermissions Objects that are given to the user, or kept from the user, one by one.
+	ObjectPermissions ObjectPermissions `json:"objectPermissions"`
+
+	// Permissions Names of the permissions that its users have besides their own.
+	//
+	// Example: ["manage-links"]
+	Permissions []string `json:"permissions"`
+}
 
 // PasswordPolicyID defines model for PasswordPolicyId.
 type PasswordPolicyID = string
+
+// UserGroupID defines model for UserGroupId.
+type UserGroupID = string
 
 // UserID defines model for UserId.
 type UserID = string
@@ -463,6 +610,9 @@ type InternalOrPasswordPolicy = Error
 // ManageUsersRequired Every failure, whatever its status. Exactly these two members, in this order.
 type ManageUsersRequired = Error
 
+// PasswordChangeRequired Every failure, whatever its status. Exactly these two members, in this order.
+type PasswordChangeRequired = Error
+
 // RequestEntityTooLarge Every failure, whatever its status. Exactly these two members, in this order.
 type RequestEntityTooLarge = Error
 
@@ -475,14 +625,29 @@ type Unauthorized = Error
 // UserConflict Every failure, whatever its status. Exactly these two members, in this order.
 type UserConflict = Error
 
+// UserGroupNotFound Every failure, whatever its status. Exactly these two members, in this order.
+type UserGroupNotFound = Error
+
 // UserNotFound Every failure, whatever its status. Exactly these two members, in this order.
 type UserNotFound = Error
+
+// CreatePasswordPolicyJSONRequestBody defines body for CreatePasswordPolicy for application/json ContentType.
+type CreatePasswordPolicyJSONRequestBody = CreatePasswordPolicyRequest
 
 // UpdatePasswordPolicyJSONRequestBody defines body for UpdatePasswordPolicy for application/json ContentType.
 type UpdatePasswordPolicyJSONRequestBody = UpdatePasswordPolicyRequest
 
+// CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
+type CreateUserGroupJSONRequestBody = CreateUserGroupRequest
+
+// UpdateUserGroupJSONRequestBody defines body for UpdateUserGroup for application/json ContentType.
+type UpdateUserGroupJSONRequestBody = UpdateUserGroupRequest
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUserRequest
+
+// CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
+type CreateSessionJSONRequestBody = CreateSessionRequest
 
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UpdateUserRequest
@@ -571,9 +736,31 @@ type ClientInterface interface {
 	// Corresponds with GET /password-policies (the `ListPasswordPolicies` operationId).
 	ListPasswordPolicies(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CreatePasswordPolicyWithBody Create a password policy
+	//
+	// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+	CreatePasswordPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePasswordPolicy Create a password policy
+	//
+	// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+	CreatePasswordPolicy(ctx context.Context, body CreatePasswordPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UpdatePasswordPolicyWithBody Update a password policy
 	//
-	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 	//
@@ -584,7 +771,7 @@ type ClientInterface interface {
 
 	// UpdatePasswordPolicy Update a password policy
 	//
-	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 	//
@@ -592,6 +779,66 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /password-policies/{id} (the `UpdatePasswordPolicy` operationId).
 	UpdatePasswordPolicy(ctx context.Context, id PasswordPolicyID, body UpdatePasswordPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserGroups Get all user groups
+	//
+	// Returns every user group to callers with `manage-users`, and to others those that they belong to. Changes nothing.
+	//
+	// Corresponds with GET /user-groups (the `ListUserGroups` operationId).
+	ListUserGroups(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUserGroupWithBody Create a user group
+	//
+	// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+	CreateUserGroupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUserGroup Create a user group
+	//
+	// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+	CreateUserGroup(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteUserGroup Delete a user group
+	//
+	// Deletes a group; its users stay, without it. Needs `manage-users`.
+	//
+	// Checked in this order: credentials, permission, whether the group exists.
+	//
+	// Corresponds with DELETE /user-groups/{id} (the `DeleteUserGroup` operationId).
+	DeleteUserGroup(ctx context.Context, id UserGroupID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserGroupWithBody Update a user group
+	//
+	// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroupWithBody(ctx context.Context, id UserGroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserGroup Update a user group
+	//
+	// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroup(ctx context.Context, id UserGroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUsers Get all users
 	//
@@ -629,9 +876,38 @@ type ClientInterface interface {
 	// Corresponds with GET /users/current (the `GetCurrentUser` operationId).
 	GetCurrentUser(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteSession Terminate the current session
+	//
+	// Ends the session whose cookie the request carries. Other sessions of the user stay open. Without a session there is nothing to end, whatever other credentials there are.
+	//
+	// Corresponds with DELETE /users/session (the `DeleteSession` operationId).
+	DeleteSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSessionWithBody Create a session ID
+	//
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	//
+	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /users/session (the `CreateSession` operationId).
+	CreateSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSession Create a session ID
+	//
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	//
+	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /users/session (the `CreateSession` operationId).
+	CreateSession(ctx context.Context, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DeleteUser Delete a user
 	//
-	// Deletes a user for good; the credentials stop working at once. Needs `manage-users`.
+	// Deletes a user for good; the credentials stop working at once, sessions and the authentication token included. Needs `manage-users`.
 	//
 	// Checked in this order: credentials, permission, whether the user exists.
 	//
@@ -649,7 +925,7 @@ type ClientInterface interface {
 
 	// UpdateUserWithBody Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -660,7 +936,7 @@ type ClientInterface interface {
 
 	// UpdateUser Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -669,9 +945,27 @@ type ClientInterface interface {
 	// Corresponds with PATCH /users/{id} (the `UpdateUser` operationId).
 	UpdateUser(ctx context.Context, id UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteAuthToken Delete an authentication token
+	//
+	// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+	//
+	// Checked in this order: credentials, permission, whether the user exists.
+	//
+	// Corresponds with DELETE /users/{id}/auth-token (the `DeleteAuthToken` operationId).
+	DeleteAuthToken(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAuthToken Create an authentication token
+	//
+	// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+	//
+	// Checked in this order: credentials, permission, whether the user exists.
+	//
+	// Corresponds with POST /users/{id}/auth-token (the `CreateAuthToken` operationId).
+	CreateAuthToken(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ChangeUserPasswordWithBody Change a user's password
 	//
-	// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -682,7 +976,7 @@ type ClientInterface interface {
 
 	// ChangeUserPassword Change a user's password
 	//
-	// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -709,9 +1003,51 @@ func (c *Client) ListPasswordPolicies(ctx context.Context, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
+// CreatePasswordPolicyWithBody Create a password policy
+//
+// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+func (c *Client) CreatePasswordPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePasswordPolicyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePasswordPolicy Create a password policy
+//
+// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+func (c *Client) CreatePasswordPolicy(ctx context.Context, body CreatePasswordPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePasswordPolicyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UpdatePasswordPolicyWithBody Update a password policy
 //
-// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 //
@@ -732,7 +1068,7 @@ func (c *Client) UpdatePasswordPolicyWithBody(ctx context.Context, id PasswordPo
 
 // UpdatePasswordPolicy Update a password policy
 //
-// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 //
@@ -741,6 +1077,126 @@ func (c *Client) UpdatePasswordPolicyWithBody(ctx context.Context, id PasswordPo
 // Corresponds with PATCH /password-policies/{id} (the `UpdatePasswordPolicy` operationId).
 func (c *Client) UpdatePasswordPolicy(ctx context.Context, id PasswordPolicyID, body UpdatePasswordPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdatePasswordPolicyRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserGroups Get all user groups
+//
+// Returns every user group to callers with `manage-users`, and to others those that they belong to. Changes nothing.
+//
+// Corresponds with GET /user-groups (the `ListUserGroups` operationId).
+func (c *Client) ListUserGroups(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserGroupsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUserGroupWithBody Create a user group
+//
+// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+func (c *Client) CreateUserGroupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserGroupRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUserGroup Create a user group
+//
+// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+func (c *Client) CreateUserGroup(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserGroupRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteUserGroup Delete a user group
+//
+// Deletes a group; its users stay, without it. Needs `manage-users`.
+//
+// Checked in this order: credentials, permission, whether the group exists.
+//
+// Corresponds with DELETE /user-groups/{id} (the `DeleteUserGroup` operationId).
+func (c *Client) DeleteUserGroup(ctx context.Context, id UserGroupID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteUserGroupRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserGroupWithBody Update a user group
+//
+// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+func (c *Client) UpdateUserGroupWithBody(ctx context.Context, id UserGroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserGroupRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserGroup Update a user group
+//
+// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+func (c *Client) UpdateUserGroup(ctx context.Context, id UserGroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserGroupRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -827,9 +1283,68 @@ func (c *Client) GetCurrentUser(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
+// DeleteSession Terminate the current session
+//
+// Ends the session whose cookie the request carries. Other sessions of the user stay open. Without a session there is nothing to end, whatever other credentials there are.
+//
+// Corresponds with DELETE /users/session (the `DeleteSession` operationId).
+func (c *Client) DeleteSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSessionRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSessionWithBody Create a session ID
+//
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+//
+// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /users/session (the `CreateSession` operationId).
+func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSessionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSession Create a session ID
+//
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+//
+// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /users/session (the `CreateSession` operationId).
+func (c *Client) CreateSession(ctx context.Context, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSessionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DeleteUser Delete a user
 //
-// Deletes a user for good; the credentials stop working at once. Needs `manage-users`.
+// Deletes a user for good; the credentials stop working at once, sessions and the authentication token included. Needs `manage-users`.
 //
 // Checked in this order: credentials, permission, whether the user exists.
 //
@@ -867,7 +1382,7 @@ func (c *Client) GetUser(ctx context.Context, id UserID, reqEditors ...RequestEd
 
 // UpdateUserWithBody Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -888,7 +1403,7 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, id UserID, contentType 
 
 // UpdateUser Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -907,9 +1422,47 @@ func (c *Client) UpdateUser(ctx context.Context, id UserID, body UpdateUserJSONR
 	return c.Client.Do(req)
 }
 
+// DeleteAuthToken Delete an authentication token
+//
+// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+//
+// Checked in this order: credentials, permission, whether the user exists.
+//
+// Corresponds with DELETE /users/{id}/auth-token (the `DeleteAuthToken` operationId).
+func (c *Client) DeleteAuthToken(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteAuthTokenRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAuthToken Create an authentication token
+//
+// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+//
+// Checked in this order: credentials, permission, whether the user exists.
+//
+// Corresponds with POST /users/{id}/auth-token (the `CreateAuthToken` operationId).
+func (c *Client) CreateAuthToken(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAuthTokenRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ChangeUserPasswordWithBody Change a user's password
 //
-// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -930,7 +1483,7 @@ func (c *Client) ChangeUserPasswordWithBody(ctx context.Context, id UserID, cont
 
 // ChangeUserPassword Change a user's password
 //
-// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -976,6 +1529,46 @@ func NewListPasswordPoliciesRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewCreatePasswordPolicyRequest calls the generic CreatePasswordPolicy builder with application/json body
+func NewCreatePasswordPolicyRequest(server string, body CreatePasswordPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePasswordPolicyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreatePasswordPolicyRequestWithBody constructs an http.Request for the CreatePasswordPolicy method, with any body, and a specified content type
+func NewCreatePasswordPolicyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/password-policies")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewUpdatePasswordPolicyRequest calls the generic UpdatePasswordPolicy builder with application/json body
 func NewUpdatePasswordPolicyRequest(server string, id PasswordPolicyID, body UpdatePasswordPolicyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1004,6 +1597,154 @@ func NewUpdatePasswordPolicyRequestWithBody(server string, id PasswordPolicyID, 
 	}
 
 	operationPath := fmt.Sprintf("/password-policies/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListUserGroupsRequest constructs an http.Request for the ListUserGroups method
+func NewListUserGroupsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/user-groups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateUserGroupRequest calls the generic CreateUserGroup builder with application/json body
+func NewCreateUserGroupRequest(server string, body CreateUserGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateUserGroupRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateUserGroupRequestWithBody constructs an http.Request for the CreateUserGroup method, with any body, and a specified content type
+func NewCreateUserGroupRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/user-groups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteUserGroupRequest constructs an http.Request for the DeleteUserGroup method
+func NewDeleteUserGroupRequest(server string, id UserGroupID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/user-groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateUserGroupRequest calls the generic UpdateUserGroup builder with application/json body
+func NewUpdateUserGroupRequest(server string, id UserGroupID, body UpdateUserGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateUserGroupRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateUserGroupRequestWithBody constructs an http.Request for the UpdateUserGroup method, with any body, and a specified content type
+func NewUpdateUserGroupRequestWithBody(server string, id UserGroupID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/user-groups/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -1113,6 +1854,73 @@ func NewGetCurrentUserRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewDeleteSessionRequest constructs an http.Request for the DeleteSession method
+func NewDeleteSessionRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSessionRequest calls the generic CreateSession builder with application/json body
+func NewCreateSessionRequest(server string, body CreateSessionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSessionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateSessionRequestWithBody constructs an http.Request for the CreateSession method, with any body, and a specified content type
+func NewCreateSessionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -1232,6 +2040,74 @@ func NewUpdateUserRequestWithBody(server string, id UserID, contentType string, 
 	return req, nil
 }
 
+// NewDeleteAuthTokenRequest constructs an http.Request for the DeleteAuthToken method
+func NewDeleteAuthTokenRequest(server string, id UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/%s/auth-token", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAuthTokenRequest constructs an http.Request for the CreateAuthToken method
+func NewCreateAuthTokenRequest(server string, id UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/users/%s/auth-token", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewChangeUserPasswordRequest calls the generic ChangeUserPassword builder with application/json body
 func NewChangeUserPasswordRequest(server string, id UserID, body ChangeUserPasswordJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1332,9 +2208,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /password-policies (the `ListPasswordPolicies` operationId).
 	ListPasswordPoliciesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPasswordPoliciesResponse, error)
 
+	// CreatePasswordPolicyWithBodyWithResponse Create a password policy
+	//
+	// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+	CreatePasswordPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePasswordPolicyResponse, error)
+
+	// CreatePasswordPolicyWithResponse Create a password policy
+	//
+	// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+	CreatePasswordPolicyWithResponse(ctx context.Context, body CreatePasswordPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePasswordPolicyResponse, error)
+
 	// UpdatePasswordPolicyWithBodyWithResponse Update a password policy
 	//
-	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 	//
@@ -1345,7 +2243,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePasswordPolicyWithResponse Update a password policy
 	//
-	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+	// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 	//
@@ -1353,6 +2251,70 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /password-policies/{id} (the `UpdatePasswordPolicy` operationId).
 	UpdatePasswordPolicyWithResponse(ctx context.Context, id PasswordPolicyID, body UpdatePasswordPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdatePasswordPolicyResponse, error)
+
+	// ListUserGroupsWithResponse Get all user groups
+	//
+	// Returns every user group to callers with `manage-users`, and to others those that they belong to. Changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /user-groups (the `ListUserGroups` operationId).
+	ListUserGroupsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListUserGroupsResponse, error)
+
+	// CreateUserGroupWithBodyWithResponse Create a user group
+	//
+	// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+	CreateUserGroupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error)
+
+	// CreateUserGroupWithResponse Create a user group
+	//
+	// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+	CreateUserGroupWithResponse(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error)
+
+	// DeleteUserGroupWithResponse Delete a user group
+	//
+	// Deletes a group; its users stay, without it. Needs `manage-users`.
+	//
+	// Checked in this order: credentials, permission, whether the group exists.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /user-groups/{id} (the `DeleteUserGroup` operationId).
+	DeleteUserGroupWithResponse(ctx context.Context, id UserGroupID, reqEditors ...RequestEditorFn) (*DeleteUserGroupResponse, error)
+
+	// UpdateUserGroupWithBodyWithResponse Update a user group
+	//
+	// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroupWithBodyWithResponse(ctx context.Context, id UserGroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error)
+
+	// UpdateUserGroupWithResponse Update a user group
+	//
+	// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+	//
+	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroupWithResponse(ctx context.Context, id UserGroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error)
 
 	// ListUsersWithResponse Get all users
 	//
@@ -1394,9 +2356,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /users/current (the `GetCurrentUser` operationId).
 	GetCurrentUserWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCurrentUserResponse, error)
 
+	// DeleteSessionWithResponse Terminate the current session
+	//
+	// Ends the session whose cookie the request carries. Other sessions of the user stay open. Without a session there is nothing to end, whatever other credentials there are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /users/session (the `DeleteSession` operationId).
+	DeleteSessionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error)
+
+	// CreateSessionWithBodyWithResponse Create a session ID
+	//
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	//
+	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users/session (the `CreateSession` operationId).
+	CreateSessionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSessionResponse, error)
+
+	// CreateSessionWithResponse Create a session ID
+	//
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	//
+	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users/session (the `CreateSession` operationId).
+	CreateSessionWithResponse(ctx context.Context, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSessionResponse, error)
+
 	// DeleteUserWithResponse Delete a user
 	//
-	// Deletes a user for good; the credentials stop working at once. Needs `manage-users`.
+	// Deletes a user for good; the credentials stop working at once, sessions and the authentication token included. Needs `manage-users`.
 	//
 	// Checked in this order: credentials, permission, whether the user exists.
 	//
@@ -1418,7 +2411,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithBodyWithResponse Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -1429,7 +2422,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithResponse Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -1438,9 +2431,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /users/{id} (the `UpdateUser` operationId).
 	UpdateUserWithResponse(ctx context.Context, id UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error)
 
+	// DeleteAuthTokenWithResponse Delete an authentication token
+	//
+	// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+	//
+	// Checked in this order: credentials, permission, whether the user exists.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /users/{id}/auth-token (the `DeleteAuthToken` operationId).
+	DeleteAuthTokenWithResponse(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*DeleteAuthTokenResponse, error)
+
+	// CreateAuthTokenWithResponse Create an authentication token
+	//
+	// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+	//
+	// Checked in this order: credentials, permission, whether the user exists.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /users/{id}/auth-token (the `CreateAuthToken` operationId).
+	CreateAuthTokenWithResponse(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*CreateAuthTokenResponse, error)
+
 	// ChangeUserPasswordWithBodyWithResponse Change a user's password
 	//
-	// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -1451,7 +2466,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeUserPasswordWithResponse Change a user's password
 	//
-	// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -1517,6 +2532,96 @@ func (r ListPasswordPoliciesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListPasswordPoliciesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreatePasswordPolicyResponse503Headers the declared response headers of an HTTP 503 response for CreatePasswordPolicy
+type CreatePasswordPolicyResponse503Headers struct {
+	RetryAfter int
+}
+
+type CreatePasswordPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PasswordPolicy
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Error
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Error
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *RequestEntityTooLarge
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreatePasswordPolicyResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON200() *PasswordPolicy {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON400() *Error {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON403() *Error {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON413() *RequestEntityTooLarge {
+	return r.JSON413
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePasswordPolicyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePasswordPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePasswordPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePasswordPolicyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1620,6 +2725,345 @@ func (r UpdatePasswordPolicyResponse) ContentType() string {
 	return ""
 }
 
+// ListUserGroupsResponse503Headers the declared response headers of an HTTP 503 response for ListUserGroups
+type ListUserGroupsResponse503Headers struct {
+	RetryAfter int
+}
+
+type ListUserGroupsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserGroup
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *PasswordChangeRequired
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListUserGroupsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUserGroupsResponse) GetJSON200() *[]UserGroup {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListUserGroupsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListUserGroupsResponse) GetJSON403() *PasswordChangeRequired {
+	return r.JSON403
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListUserGroupsResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListUserGroupsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUserGroupsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserGroupsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserGroupsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUserGroupsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateUserGroupResponse503Headers the declared response headers of an HTTP 503 response for CreateUserGroup
+type CreateUserGroupResponse503Headers struct {
+	RetryAfter int
+}
+
+type CreateUserGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserGroup
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Error
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *ManageUsersRequired
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *RequestEntityTooLarge
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateUserGroupResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateUserGroupResponse) GetJSON200() *UserGroup {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateUserGroupResponse) GetJSON400() *Error {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateUserGroupResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateUserGroupResponse) GetJSON403() *ManageUsersRequired {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateUserGroupResponse) GetJSON413() *RequestEntityTooLarge {
+	return r.JSON413
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CreateUserGroupResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateUserGroupResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateUserGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateUserGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateUserGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateUserGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteUserGroupResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserGroup
+type DeleteUserGroupResponse503Headers struct {
+	RetryAfter int
+}
+
+type DeleteUserGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *ManageUsersRequired
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *UserGroupNotFound
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteUserGroupResponse503Headers
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteUserGroupResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteUserGroupResponse) GetJSON403() *ManageUsersRequired {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteUserGroupResponse) GetJSON404() *UserGroupNotFound {
+	return r.JSON404
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r DeleteUserGroupResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteUserGroupResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteUserGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteUserGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteUserGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteUserGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateUserGroupResponse503Headers the declared response headers of an HTTP 503 response for UpdateUserGroup
+type UpdateUserGroupResponse503Headers struct {
+	RetryAfter int
+}
+
+type UpdateUserGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserGroup
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Error
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *ManageUsersRequired
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *UserGroupNotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *RequestEntityTooLarge
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateUserGroupResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON200() *UserGroup {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON400() *Error {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON403() *ManageUsersRequired {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON404() *UserGroupNotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON413() *RequestEntityTooLarge {
+	return r.JSON413
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateUserGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateUserGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateUserGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateUserGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListUsersResponse503Headers the declared response headers of an HTTP 503 response for ListUsers
 type ListUsersResponse503Headers struct {
 	RetryAfter int
@@ -1632,6 +3076,8 @@ type ListUsersResponse struct {
 	JSON200 *[]User
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *PasswordChangeRequired
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -1648,6 +3094,11 @@ func (r ListUsersResponse) GetJSON200() *[]User {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListUsersResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListUsersResponse) GetJSON403() *PasswordChangeRequired {
+	return r.JSON403
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -1855,6 +3306,165 @@ func (r GetCurrentUserResponse) ContentType() string {
 	return ""
 }
 
+// DeleteSessionResponse503Headers the declared response headers of an HTTP 503 response for DeleteSession
+type DeleteSessionResponse503Headers struct {
+	RetryAfter int
+}
+
+type DeleteSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Error
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteSessionResponse503Headers
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteSessionResponse) GetJSON401() *Error {
+	return r.JSON401
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r DeleteSessionResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteSessionResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateSessionResponse200Headers the declared response headers of an HTTP 200 response for CreateSession
+type CreateSessionResponse200Headers struct {
+	SetCookie *string
+}
+
+// CreateSessionResponse503Headers the declared response headers of an HTTP 503 response for CreateSession
+type CreateSessionResponse503Headers struct {
+	RetryAfter int
+}
+
+type CreateSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *string
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Error
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Error
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *PasswordChangeRequired
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *RequestEntityTooLarge
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateSessionResponse200Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateSessionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateSessionResponse) GetJSON200() *string {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateSessionResponse) GetJSON400() *Error {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateSessionResponse) GetJSON401() *Error {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateSessionResponse) GetJSON403() *PasswordChangeRequired {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateSessionResponse) GetJSON413() *RequestEntityTooLarge {
+	return r.JSON413
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CreateSessionResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateSessionResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // DeleteUserResponse503Headers the declared response headers of an HTTP 503 response for DeleteUser
 type DeleteUserResponse503Headers struct {
 	RetryAfter int
@@ -1943,6 +3553,8 @@ type GetUserResponse struct {
 	JSON200 *User
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *PasswordChangeRequired
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -1961,6 +3573,11 @@ func (r GetUserResponse) GetJSON200() *User {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetUserResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetUserResponse) GetJSON403() *PasswordChangeRequired {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -2111,6 +3728,165 @@ func (r UpdateUserResponse) ContentType() string {
 	return ""
 }
 
+// DeleteAuthTokenResponse503Headers the declared response headers of an HTTP 503 response for DeleteAuthToken
+type DeleteAuthTokenResponse503Headers struct {
+	RetryAfter int
+}
+
+type DeleteAuthTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *ManageUsersRequired
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *UserNotFound
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteAuthTokenResponse503Headers
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteAuthTokenResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteAuthTokenResponse) GetJSON403() *ManageUsersRequired {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteAuthTokenResponse) GetJSON404() *UserNotFound {
+	return r.JSON404
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r DeleteAuthTokenResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteAuthTokenResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteAuthTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteAuthTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteAuthTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteAuthTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateAuthTokenResponse503Headers the declared response headers of an HTTP 503 response for CreateAuthToken
+type CreateAuthTokenResponse503Headers struct {
+	RetryAfter int
+}
+
+type CreateAuthTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *string
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *ManageUsersRequired
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *UserNotFound
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateAuthTokenResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateAuthTokenResponse) GetJSON200() *string {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateAuthTokenResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateAuthTokenResponse) GetJSON403() *ManageUsersRequired {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CreateAuthTokenResponse) GetJSON404() *UserNotFound {
+	return r.JSON404
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CreateAuthTokenResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateAuthTokenResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAuthTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAuthTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAuthTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAuthTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ChangeUserPasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangeUserPassword
 type ChangeUserPasswordResponse503Headers struct {
 	RetryAfter int
@@ -2216,9 +3992,43 @@ func (c *ClientWithResponses) ListPasswordPoliciesWithResponse(ctx context.Conte
 	return ParseListPasswordPoliciesResponse(rsp)
 }
 
+// CreatePasswordPolicyWithBodyWithResponse Create a password policy
+//
+// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+func (c *ClientWithResponses) CreatePasswordPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePasswordPolicyResponse, error) {
+	rsp, err := c.CreatePasswordPolicyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePasswordPolicyResponse(rsp)
+}
+
+// CreatePasswordPolicyWithResponse Create a password policy
+//
+// Makes a policy and returns it. Needs `manage-configuration`. A number that is left out is 0. No password is tested against it: that is what the default policy is for.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /password-policies (the `CreatePasswordPolicy` operationId).
+func (c *ClientWithResponses) CreatePasswordPolicyWithResponse(ctx context.Context, body CreatePasswordPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePasswordPolicyResponse, error) {
+	rsp, err := c.CreatePasswordPolicy(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePasswordPolicyResponse(rsp)
+}
+
 // UpdatePasswordPolicyWithBodyWithResponse Update a password policy
 //
-// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 //
@@ -2235,7 +4045,7 @@ func (c *ClientWithResponses) UpdatePasswordPolicyWithBodyWithResponse(ctx conte
 
 // UpdatePasswordPolicyWithResponse Update a password policy
 //
-// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. A change of the default policy (id 1) counts from the next password on; passwords that are in use stay valid.
+// Changes the members that are given and leaves the others as they are. Needs `manage-configuration`. What the default policy (id 1) asks of a new password counts from the next one on: those in use stay valid. Its `changePasswordOnFirstLogin` and `passwordLifetime` count at once, for those in use too.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the policy exists.
 //
@@ -2248,6 +4058,106 @@ func (c *ClientWithResponses) UpdatePasswordPolicyWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseUpdatePasswordPolicyResponse(rsp)
+}
+
+// ListUserGroupsWithResponse Get all user groups
+//
+// Returns every user group to callers with `manage-users`, and to others those that they belong to. Changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /user-groups (the `ListUserGroups` operationId).
+func (c *ClientWithResponses) ListUserGroupsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListUserGroupsResponse, error) {
+	rsp, err := c.ListUserGroups(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserGroupsResponse(rsp)
+}
+
+// CreateUserGroupWithBodyWithResponse Create a user group
+//
+// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+func (c *ClientWithResponses) CreateUserGroupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error) {
+	rsp, err := c.CreateUserGroupWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUserGroupResponse(rsp)
+}
+
+// CreateUserGroupWithResponse Create a user group
+//
+// Makes a group and returns it. Needs `manage-users`. Users join it by their `group`, and have its permissions besides their own from then on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /user-groups (the `CreateUserGroup` operationId).
+func (c *ClientWithResponses) CreateUserGroupWithResponse(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error) {
+	rsp, err := c.CreateUserGroup(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUserGroupResponse(rsp)
+}
+
+// DeleteUserGroupWithResponse Delete a user group
+//
+// Deletes a group; its users stay, without it. Needs `manage-users`.
+//
+// Checked in this order: credentials, permission, whether the group exists.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /user-groups/{id} (the `DeleteUserGroup` operationId).
+func (c *ClientWithResponses) DeleteUserGroupWithResponse(ctx context.Context, id UserGroupID, reqEditors ...RequestEditorFn) (*DeleteUserGroupResponse, error) {
+	rsp, err := c.DeleteUserGroup(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteUserGroupResponse(rsp)
+}
+
+// UpdateUserGroupWithBodyWithResponse Update a user group
+//
+// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+func (c *ClientWithResponses) UpdateUserGroupWithBodyWithResponse(ctx context.Context, id UserGroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error) {
+	rsp, err := c.UpdateUserGroupWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserGroupResponse(rsp)
+}
+
+// UpdateUserGroupWithResponse Update a user group
+//
+// Changes the members that are given and leaves the others as they are. Needs `manage-users`. Its users have the new permissions from the next request on.
+//
+// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the group exists.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /user-groups/{id} (the `UpdateUserGroup` operationId).
+func (c *ClientWithResponses) UpdateUserGroupWithResponse(ctx context.Context, id UserGroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error) {
+	rsp, err := c.UpdateUserGroup(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserGroupResponse(rsp)
 }
 
 // ListUsersWithResponse Get all users
@@ -2314,9 +4224,58 @@ func (c *ClientWithResponses) GetCurrentUserWithResponse(ctx context.Context, re
 	return ParseGetCurrentUserResponse(rsp)
 }
 
+// DeleteSessionWithResponse Terminate the current session
+//
+// Ends the session whose cookie the request carries. Other sessions of the user stay open. Without a session there is nothing to end, whatever other credentials there are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /users/session (the `DeleteSession` operationId).
+func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error) {
+	rsp, err := c.DeleteSession(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSessionResponse(rsp)
+}
+
+// CreateSessionWithBodyWithResponse Create a session ID
+//
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+//
+// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users/session (the `CreateSession` operationId).
+func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSessionResponse, error) {
+	rsp, err := c.CreateSessionWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSessionResponse(rsp)
+}
+
+// CreateSessionWithResponse Create a session ID
+//
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+//
+// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users/session (the `CreateSession` operationId).
+func (c *ClientWithResponses) CreateSessionWithResponse(ctx context.Context, body CreateSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSessionResponse, error) {
+	rsp, err := c.CreateSession(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSessionResponse(rsp)
+}
+
 // DeleteUserWithResponse Delete a user
 //
-// Deletes a user for good; the credentials stop working at once. Needs `manage-users`.
+// Deletes a user for good; the credentials stop working at once, sessions and the authentication token included. Needs `manage-users`.
 //
 // Checked in this order: credentials, permission, whether the user exists.
 //
@@ -2350,7 +4309,7 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, id UserID
 
 // UpdateUserWithBodyWithResponse Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -2367,7 +4326,7 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 
 // UpdateUserWithResponse Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -2382,9 +4341,43 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, id Use
 	return ParseUpdateUserResponse(rsp)
 }
 
+// DeleteAuthTokenWithResponse Delete an authentication token
+//
+// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+//
+// Checked in this order: credentials, permission, whether the user exists.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /users/{id}/auth-token (the `DeleteAuthToken` operationId).
+func (c *ClientWithResponses) DeleteAuthTokenWithResponse(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*DeleteAuthTokenResponse, error) {
+	rsp, err := c.DeleteAuthToken(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteAuthTokenResponse(rsp)
+}
+
+// CreateAuthTokenWithResponse Create an authentication token
+//
+// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+//
+// Checked in this order: credentials, permission, whether the user exists.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /users/{id}/auth-token (the `CreateAuthToken` operationId).
+func (c *ClientWithResponses) CreateAuthTokenWithResponse(ctx context.Context, id UserID, reqEditors ...RequestEditorFn) (*CreateAuthTokenResponse, error) {
+	rsp, err := c.CreateAuthToken(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAuthTokenResponse(rsp)
+}
+
 // ChangeUserPasswordWithBodyWithResponse Change a user's password
 //
-// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -2401,7 +4394,7 @@ func (c *ClientWithResponses) ChangeUserPasswordWithBodyWithResponse(ctx context
 
 // ChangeUserPasswordWithResponse Change a user's password
 //
-// Sets a new password; the old one stops working at once. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -2456,6 +4449,87 @@ func ParseListPasswordPoliciesResponse(rsp *http.Response) (*ListPasswordPolicie
 	switch {
 	case rsp.StatusCode == 503:
 		var headers ListPasswordPoliciesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreatePasswordPolicyResponse parses an HTTP response from a CreatePasswordPolicyWithResponse call
+func ParseCreatePasswordPolicyResponse(rsp *http.Response) (*CreatePasswordPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePasswordPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PasswordPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestEntityTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers CreatePasswordPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -2557,6 +4631,312 @@ func ParseUpdatePasswordPolicyResponse(rsp *http.Response) (*UpdatePasswordPolic
 	return response, nil
 }
 
+// ParseListUserGroupsResponse parses an HTTP response from a ListUserGroupsWithResponse call
+func ParseListUserGroupsResponse(rsp *http.Response) (*ListUserGroupsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserGroupsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest PasswordChangeRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ListUserGroupsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateUserGroupResponse parses an HTTP response from a CreateUserGroupWithResponse call
+func ParseCreateUserGroupResponse(rsp *http.Response) (*CreateUserGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateUserGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ManageUsersRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestEntityTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers CreateUserGroupResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteUserGroupResponse parses an HTTP response from a DeleteUserGroupWithResponse call
+func ParseDeleteUserGroupResponse(rsp *http.Response) (*DeleteUserGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteUserGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ManageUsersRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserGroupNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers DeleteUserGroupResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateUserGroupResponse parses an HTTP response from a UpdateUserGroupWithResponse call
+func ParseUpdateUserGroupResponse(rsp *http.Response) (*UpdateUserGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateUserGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ManageUsersRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserGroupNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestEntityTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers UpdateUserGroupResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListUsersResponse parses an HTTP response from a ListUsersWithResponse call
 func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2584,6 +4964,13 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 			return nil, err
 		}
 		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest PasswordChangeRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
@@ -2765,6 +5152,153 @@ func ParseGetCurrentUserResponse(rsp *http.Response) (*GetCurrentUserResponse, e
 	return response, nil
 }
 
+// ParseDeleteSessionResponse parses an HTTP response from a DeleteSessionWithResponse call
+func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers DeleteSessionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateSessionResponse parses an HTTP response from a CreateSessionWithResponse call
+func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest string
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest PasswordChangeRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestEntityTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateSessionResponse200Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateSessionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseDeleteUserResponse parses an HTTP response from a DeleteUserWithResponse call
 func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2862,6 +5396,13 @@ func ParseGetUserResponse(rsp *http.Response) (*GetUserResponse, error) {
 			return nil, err
 		}
 		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest PasswordChangeRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest UserNotFound
@@ -2997,6 +5538,150 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 	return response, nil
 }
 
+// ParseDeleteAuthTokenResponse parses an HTTP response from a DeleteAuthTokenWithResponse call
+func ParseDeleteAuthTokenResponse(rsp *http.Response) (*DeleteAuthTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteAuthTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ManageUsersRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers DeleteAuthTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateAuthTokenResponse parses an HTTP response from a CreateAuthTokenWithResponse call
+func ParseCreateAuthTokenResponse(rsp *http.Response) (*CreateAuthTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAuthTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest string
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ManageUsersRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers CreateAuthTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseChangeUserPasswordResponse parses an HTTP response from a ChangeUserPasswordWithResponse call
 func ParseChangeUserPasswordResponse(rsp *http.Response) (*ChangeUserPasswordResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3086,9 +5771,24 @@ type ServerInterface interface {
 	// ListPasswordPolicies Get all password policies
 	// (GET /password-policies)
 	ListPasswordPolicies(ctx echo.Context) error
+	// CreatePasswordPolicy Create a password policy
+	// (POST /password-policies)
+	CreatePasswordPolicy(ctx echo.Context) error
 	// UpdatePasswordPolicy Update a password policy
 	// (PATCH /password-policies/{id})
 	UpdatePasswordPolicy(ctx echo.Context, id PasswordPolicyID) error
+	// ListUserGroups Get all user groups
+	// (GET /user-groups)
+	ListUserGroups(ctx echo.Context) error
+	// CreateUserGroup Create a user group
+	// (POST /user-groups)
+	CreateUserGroup(ctx echo.Context) error
+	// DeleteUserGroup Delete a user group
+	// (DELETE /user-groups/{id})
+	DeleteUserGroup(ctx echo.Context, id UserGroupID) error
+	// UpdateUserGroup Update a user group
+	// (PATCH /user-groups/{id})
+	UpdateUserGroup(ctx echo.Context, id UserGroupID) error
 	// ListUsers Get all users
 	// (GET /users)
 	ListUsers(ctx echo.Context) error
@@ -3098,6 +5798,12 @@ type ServerInterface interface {
 	// GetCurrentUser Get the current user
 	// (GET /users/current)
 	GetCurrentUser(ctx echo.Context) error
+	// DeleteSession Terminate the current session
+	// (DELETE /users/session)
+	DeleteSession(ctx echo.Context) error
+	// CreateSession Create a session ID
+	// (POST /users/session)
+	CreateSession(ctx echo.Context) error
 	// DeleteUser Delete a user
 	// (DELETE /users/{id})
 	DeleteUser(ctx echo.Context, id UserID) error
@@ -3107,6 +5813,12 @@ type ServerInterface interface {
 	// UpdateUser Update a user
 	// (PATCH /users/{id})
 	UpdateUser(ctx echo.Context, id UserID) error
+	// DeleteAuthToken Delete an authentication token
+	// (DELETE /users/{id}/auth-token)
+	DeleteAuthToken(ctx echo.Context, id UserID) error
+	// CreateAuthToken Create an authentication token
+	// (POST /users/{id}/auth-token)
+	CreateAuthToken(ctx echo.Context, id UserID) error
 	// ChangeUserPassword Change a user's password
 	// (PUT /users/{id}/password)
 	ChangeUserPassword(ctx echo.Context, id UserID) error
@@ -3126,6 +5838,15 @@ func (w *ServerInterfaceWrapper) ListPasswordPolicies(ctx echo.Context) error {
 	return err
 }
 
+// CreatePasswordPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePasswordPolicy(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePasswordPolicy(ctx)
+	return err
+}
+
 // UpdatePasswordPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) UpdatePasswordPolicy(ctx echo.Context) error {
 	var err error
@@ -3139,6 +5860,56 @@ func (w *ServerInterfaceWrapper) UpdatePasswordPolicy(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdatePasswordPolicy(ctx, id)
+	return err
+}
+
+// ListUserGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUserGroups(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUserGroups(ctx)
+	return err
+}
+
+// CreateUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateUserGroup(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateUserGroup(ctx)
+	return err
+}
+
+// DeleteUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UserGroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteUserGroup(ctx, id)
+	return err
+}
+
+// UpdateUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UserGroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateUserGroup(ctx, id)
 	return err
 }
 
@@ -3166,6 +5937,24 @@ func (w *ServerInterfaceWrapper) GetCurrentUser(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCurrentUser(ctx)
+	return err
+}
+
+// DeleteSession converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSession(ctx)
+	return err
+}
+
+// CreateSession converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSession(ctx)
 	return err
 }
 
@@ -3214,6 +6003,38 @@ func (w *ServerInterfaceWrapper) UpdateUser(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateUser(ctx, id)
+	return err
+}
+
+// DeleteAuthToken converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAuthToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAuthToken(ctx, id)
+	return err
+}
+
+// CreateAuthToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateAuthToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateAuthToken(ctx, id)
 	return err
 }
 
@@ -3281,14 +6102,23 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/password-policies", wrapper.ListPasswordPolicies, options.OperationMiddlewares["listPasswordPolicies"]...)
+	router.POST(options.BaseURL+"/password-policies", wrapper.CreatePasswordPolicy, options.OperationMiddlewares["createPasswordPolicy"]...)
 	router.PATCH(options.BaseURL+"/password-policies/:id", wrapper.UpdatePasswordPolicy, options.OperationMiddlewares["updatePasswordPolicy"]...)
 	router.GET(options.BaseURL+"/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.GET(options.BaseURL+"/users/current", wrapper.GetCurrentUser, options.OperationMiddlewares["getCurrentUser"]...)
+	router.DELETE(options.BaseURL+"/users/session", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
+	router.POST(options.BaseURL+"/users/session", wrapper.CreateSession, options.OperationMiddlewares["createSession"]...)
 	router.DELETE(options.BaseURL+"/users/:id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.GET(options.BaseURL+"/users/:id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
 	router.PATCH(options.BaseURL+"/users/:id", wrapper.UpdateUser, options.OperationMiddlewares["updateUser"]...)
+	router.DELETE(options.BaseURL+"/users/:id/auth-token", wrapper.DeleteAuthToken, options.OperationMiddlewares["deleteAuthToken"]...)
+	router.POST(options.BaseURL+"/users/:id/auth-token", wrapper.CreateAuthToken, options.OperationMiddlewares["createAuthToken"]...)
 	router.PUT(options.BaseURL+"/users/:id/password", wrapper.ChangeUserPassword, options.OperationMiddlewares["changeUserPassword"]...)
+	router.GET(options.BaseURL+"/user-groups", wrapper.ListUserGroups, options.OperationMiddlewares["listUserGroups"]...)
+	router.POST(options.BaseURL+"/user-groups", wrapper.CreateUserGroup, options.OperationMiddlewares["createUserGroup"]...)
+	router.DELETE(options.BaseURL+"/user-groups/:id", wrapper.DeleteUserGroup, options.OperationMiddlewares["deleteUserGroup"]...)
+	router.PATCH(options.BaseURL+"/user-groups/:id", wrapper.UpdateUserGroup, options.OperationMiddlewares["updateUserGroup"]...)
 
 }
 
@@ -3297,6 +6127,8 @@ type InternalJSONResponse Error
 type InternalOrPasswordPolicyJSONResponse Error
 
 type ManageUsersRequiredJSONResponse Error
+
+type PasswordChangeRequiredJSONResponse Error
 
 type RequestEntityTooLargeJSONResponse Error
 
@@ -3312,6 +6144,8 @@ type ServiceUnavailableJSONResponse struct {
 type UnauthorizedJSONResponse Error
 
 type UserConflictJSONResponse Error
+
+type UserGroupNotFoundJSONResponse Error
 
 type UserNotFoundJSONResponse Error
 
@@ -3353,6 +6187,115 @@ func (response ListPasswordPolicies500JSONResponse) VisitListPasswordPoliciesRes
 type ListPasswordPolicies503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response ListPasswordPolicies503JSONResponse) VisitListPasswordPoliciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePasswordPolicyRequestObject struct {
+	Body *CreatePasswordPolicyJSONRequestBody
+}
+
+type CreatePasswordPolicyResponseObject interface {
+	VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error
+}
+
+type CreatePasswordPolicy200JSONResponse PasswordPolicy
+
+func (response CreatePasswordPolicy200JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePasswordPolicy400JSONResponse Error
+
+func (response CreatePasswordPolicy400JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePasswordPolicy401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreatePasswordPolicy401JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePasswordPolicy403JSONResponse Error
+
+func (response CreatePasswordPolicy403JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePasswordPolicy413JSONResponse struct {
+	RequestEntityTooLargeJSONResponse
+}
+
+func (response CreatePasswordPolicy413JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePasswordPolicy500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreatePasswordPolicy500JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePasswordPolicy503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreatePasswordPolicy503JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3489,6 +6432,412 @@ func (response UpdatePasswordPolicy503JSONResponse) VisitUpdatePasswordPolicyRes
 	return err
 }
 
+type ListUserGroupsRequestObject struct {
+}
+
+type ListUserGroupsResponseObject interface {
+	VisitListUserGroupsResponse(w http.ResponseWriter) error
+}
+
+type ListUserGroups200JSONResponse []UserGroup
+
+func (response ListUserGroups200JSONResponse) VisitListUserGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserGroups401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListUserGroups401JSONResponse) VisitListUserGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserGroups403JSONResponse struct {
+	PasswordChangeRequiredJSONResponse
+}
+
+func (response ListUserGroups403JSONResponse) VisitListUserGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserGroups500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListUserGroups500JSONResponse) VisitListUserGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserGroups503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListUserGroups503JSONResponse) VisitListUserGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserGroupRequestObject struct {
+	Body *CreateUserGroupJSONRequestBody
+}
+
+type CreateUserGroupResponseObject interface {
+	VisitCreateUserGroupResponse(w http.ResponseWriter) error
+}
+
+type CreateUserGroup200JSONResponse UserGroup
+
+func (response CreateUserGroup200JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserGroup400JSONResponse Error
+
+func (response CreateUserGroup400JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserGroup401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateUserGroup401JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserGroup403JSONResponse struct {
+	ManageUsersRequiredJSONResponse
+}
+
+func (response CreateUserGroup403JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserGroup413JSONResponse struct {
+	RequestEntityTooLargeJSONResponse
+}
+
+func (response CreateUserGroup413JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserGroup500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateUserGroup500JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserGroup503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateUserGroup503JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserGroupRequestObject struct {
+	ID UserGroupID `json:"id"`
+}
+
+type DeleteUserGroupResponseObject interface {
+	VisitDeleteUserGroupResponse(w http.ResponseWriter) error
+}
+
+type DeleteUserGroup200Response struct {
+}
+
+func (response DeleteUserGroup200Response) VisitDeleteUserGroupResponse(w http.ResponseWriter) error {
+	w.WriteHeader(200)
+	return nil
+}
+
+type DeleteUserGroup401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteUserGroup401JSONResponse) VisitDeleteUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserGroup403JSONResponse struct {
+	ManageUsersRequiredJSONResponse
+}
+
+func (response DeleteUserGroup403JSONResponse) VisitDeleteUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserGroup404JSONResponse struct{ UserGroupNotFoundJSONResponse }
+
+func (response DeleteUserGroup404JSONResponse) VisitDeleteUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserGroup500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteUserGroup500JSONResponse) VisitDeleteUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserGroup503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteUserGroup503JSONResponse) VisitDeleteUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroupRequestObject struct {
+	ID   UserGroupID `json:"id"`
+	Body *UpdateUserGroupJSONRequestBody
+}
+
+type UpdateUserGroupResponseObject interface {
+	VisitUpdateUserGroupResponse(w http.ResponseWriter) error
+}
+
+type UpdateUserGroup200JSONResponse UserGroup
+
+func (response UpdateUserGroup200JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroup400JSONResponse Error
+
+func (response UpdateUserGroup400JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroup401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateUserGroup401JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroup403JSONResponse struct {
+	ManageUsersRequiredJSONResponse
+}
+
+func (response UpdateUserGroup403JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroup404JSONResponse struct{ UserGroupNotFoundJSONResponse }
+
+func (response UpdateUserGroup404JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroup413JSONResponse struct {
+	RequestEntityTooLargeJSONResponse
+}
+
+func (response UpdateUserGroup413JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroup500JSONResponse struct{ InternalJSONResponse }
+
+func (response UpdateUserGroup500JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserGroup503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateUserGroup503JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsersRequestObject struct {
 }
 
@@ -3520,6 +6869,22 @@ func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct {
+	PasswordChangeRequiredJSONResponse
+}
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3744,6 +7109,185 @@ func (response GetCurrentUser503JSONResponse) VisitGetCurrentUserResponse(w http
 	return err
 }
 
+type DeleteSessionRequestObject struct {
+}
+
+type DeleteSessionResponseObject interface {
+	VisitDeleteSessionResponse(w http.ResponseWriter) error
+}
+
+type DeleteSession200Response struct {
+}
+
+func (response DeleteSession200Response) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(200)
+	return nil
+}
+
+type DeleteSession401JSONResponse Error
+
+func (response DeleteSession401JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteSession500JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteSession503JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSessionRequestObject struct {
+	Body *CreateSessionJSONRequestBody
+}
+
+type CreateSessionResponseObject interface {
+	VisitCreateSessionResponse(w http.ResponseWriter) error
+}
+
+type CreateSession200ResponseHeaders struct {
+	SetCookie *string
+}
+
+type CreateSession200JSONResponse struct {
+	Body    string
+	Headers CreateSession200ResponseHeaders
+}
+
+func (response CreateSession200JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession400JSONResponse Error
+
+func (response CreateSession400JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession401JSONResponse Error
+
+func (response CreateSession401JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession403JSONResponse struct {
+	PasswordChangeRequiredJSONResponse
+}
+
+func (response CreateSession403JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession413JSONResponse struct {
+	RequestEntityTooLargeJSONResponse
+}
+
+func (response CreateSession413JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateSession500JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSession503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateSession503JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUserRequestObject struct {
 	ID UserID `json:"id"`
 }
@@ -3865,6 +7409,22 @@ func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403JSONResponse struct {
+	PasswordChangeRequiredJSONResponse
+}
+
+func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4052,6 +7612,190 @@ func (response UpdateUser503JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
+type DeleteAuthTokenRequestObject struct {
+	ID UserID `json:"id"`
+}
+
+type DeleteAuthTokenResponseObject interface {
+	VisitDeleteAuthTokenResponse(w http.ResponseWriter) error
+}
+
+type DeleteAuthToken200Response struct {
+}
+
+func (response DeleteAuthToken200Response) VisitDeleteAuthTokenResponse(w http.ResponseWriter) error {
+	w.WriteHeader(200)
+	return nil
+}
+
+type DeleteAuthToken401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteAuthToken401JSONResponse) VisitDeleteAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAuthToken403JSONResponse struct {
+	ManageUsersRequiredJSONResponse
+}
+
+func (response DeleteAuthToken403JSONResponse) VisitDeleteAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAuthToken404JSONResponse struct{ UserNotFoundJSONResponse }
+
+func (response DeleteAuthToken404JSONResponse) VisitDeleteAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAuthToken500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteAuthToken500JSONResponse) VisitDeleteAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAuthToken503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteAuthToken503JSONResponse) VisitDeleteAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuthTokenRequestObject struct {
+	ID UserID `json:"id"`
+}
+
+type CreateAuthTokenResponseObject interface {
+	VisitCreateAuthTokenResponse(w http.ResponseWriter) error
+}
+
+type CreateAuthToken200JSONResponse string
+
+func (response CreateAuthToken200JSONResponse) VisitCreateAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuthToken401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateAuthToken401JSONResponse) VisitCreateAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuthToken403JSONResponse struct {
+	ManageUsersRequiredJSONResponse
+}
+
+func (response CreateAuthToken403JSONResponse) VisitCreateAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuthToken404JSONResponse struct{ UserNotFoundJSONResponse }
+
+func (response CreateAuthToken404JSONResponse) VisitCreateAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuthToken500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateAuthToken500JSONResponse) VisitCreateAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuthToken503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateAuthToken503JSONResponse) VisitCreateAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangeUserPasswordRequestObject struct {
 	ID   UserID `json:"id"`
 	Body *ChangeUserPasswordJSONRequestBody
@@ -4179,9 +7923,24 @@ type StrictServerInterface interface {
 	// ListPasswordPolicies Get all password policies
 	// (GET /password-policies)
 	ListPasswordPolicies(ctx context.Context, request ListPasswordPoliciesRequestObject) (ListPasswordPoliciesResponseObject, error)
+	// CreatePasswordPolicy Create a password policy
+	// (POST /password-policies)
+	CreatePasswordPolicy(ctx context.Context, request CreatePasswordPolicyRequestObject) (CreatePasswordPolicyResponseObject, error)
 	// UpdatePasswordPolicy Update a password policy
 	// (PATCH /password-policies/{id})
 	UpdatePasswordPolicy(ctx context.Context, request UpdatePasswordPolicyRequestObject) (UpdatePasswordPolicyResponseObject, error)
+	// ListUserGroups Get all user groups
+	// (GET /user-groups)
+	ListUserGroups(ctx context.Context, request ListUserGroupsRequestObject) (ListUserGroupsResponseObject, error)
+	// CreateUserGroup Create a user group
+	// (POST /user-groups)
+	CreateUserGroup(ctx context.Context, request CreateUserGroupRequestObject) (CreateUserGroupResponseObject, error)
+	// DeleteUserGroup Delete a user group
+	// (DELETE /user-groups/{id})
+	DeleteUserGroup(ctx context.Context, request DeleteUserGroupRequestObject) (DeleteUserGroupResponseObject, error)
+	// UpdateUserGroup Update a user group
+	// (PATCH /user-groups/{id})
+	UpdateUserGroup(ctx context.Context, request UpdateUserGroupRequestObject) (UpdateUserGroupResponseObject, error)
 	// ListUsers Get all users
 	// (GET /users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -4191,6 +7950,12 @@ type StrictServerInterface interface {
 	// GetCurrentUser Get the current user
 	// (GET /users/current)
 	GetCurrentUser(ctx context.Context, request GetCurrentUserRequestObject) (GetCurrentUserResponseObject, error)
+	// DeleteSession Terminate the current session
+	// (DELETE /users/session)
+	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// CreateSession Create a session ID
+	// (POST /users/session)
+	CreateSession(ctx context.Context, request CreateSessionRequestObject) (CreateSessionResponseObject, error)
 	// DeleteUser Delete a user
 	// (DELETE /users/{id})
 	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
@@ -4200,6 +7965,12 @@ type StrictServerInterface interface {
 	// UpdateUser Update a user
 	// (PATCH /users/{id})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// DeleteAuthToken Delete an authentication token
+	// (DELETE /users/{id}/auth-token)
+	DeleteAuthToken(ctx context.Context, request DeleteAuthTokenRequestObject) (DeleteAuthTokenResponseObject, error)
+	// CreateAuthToken Create an authentication token
+	// (POST /users/{id}/auth-token)
+	CreateAuthToken(ctx context.Context, request CreateAuthTokenRequestObject) (CreateAuthTokenResponseObject, error)
 	// ChangeUserPassword Change a user's password
 	// (PUT /users/{id}/password)
 	ChangeUserPassword(ctx context.Context, request ChangeUserPasswordRequestObject) (ChangeUserPasswordResponseObject, error)
@@ -4234,6 +8005,52 @@ func (sh *strictHandler) ListPasswordPolicies(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListPasswordPoliciesResponseObject); ok {
 		return validResponse.VisitListPasswordPoliciesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreatePasswordPolicy operation middleware
+func (sh *strictHandler) CreatePasswordPolicy(ctx echo.Context) error {
+	var request CreatePasswordPolicyRequestObject
+
+	var body CreatePasswordPolicyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePasswordPolicy(ctx.Request().Context(), request.(CreatePasswordPolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePasswordPolicy")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreatePasswordPolicyResponseObject); ok {
+		return validResponse.VisitCreatePasswordPolicyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4282,6 +8099,148 @@ func (sh *strictHandler) UpdatePasswordPolicy(ctx echo.Context, id PasswordPolic
 		return err
 	} else if validResponse, ok := response.(UpdatePasswordPolicyResponseObject); ok {
 		return validResponse.VisitUpdatePasswordPolicyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUserGroups operation middleware
+func (sh *strictHandler) ListUserGroups(ctx echo.Context) error {
+	var request ListUserGroupsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserGroups(ctx.Request().Context(), request.(ListUserGroupsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserGroups")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUserGroupsResponseObject); ok {
+		return validResponse.VisitListUserGroupsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateUserGroup operation middleware
+func (sh *strictHandler) CreateUserGroup(ctx echo.Context) error {
+	var request CreateUserGroupRequestObject
+
+	var body CreateUserGroupJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUserGroup(ctx.Request().Context(), request.(CreateUserGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUserGroup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateUserGroupResponseObject); ok {
+		return validResponse.VisitCreateUserGroupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteUserGroup operation middleware
+func (sh *strictHandler) DeleteUserGroup(ctx echo.Context, id UserGroupID) error {
+	var request DeleteUserGroupRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUserGroup(ctx.Request().Context(), request.(DeleteUserGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUserGroup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteUserGroupResponseObject); ok {
+		return validResponse.VisitDeleteUserGroupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateUserGroup operation middleware
+func (sh *strictHandler) UpdateUserGroup(ctx echo.Context, id UserGroupID) error {
+	var request UpdateUserGroupRequestObject
+
+	request.ID = id
+
+	var body UpdateUserGroupJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUserGroup(ctx.Request().Context(), request.(UpdateUserGroupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUserGroup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateUserGroupResponseObject); ok {
+		return validResponse.VisitUpdateUserGroupResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4380,6 +8339,75 @@ func (sh *strictHandler) GetCurrentUser(ctx echo.Context) error {
 	return nil
 }
 
+// DeleteSession operation middleware
+func (sh *strictHandler) DeleteSession(ctx echo.Context) error {
+	var request DeleteSessionRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSession(ctx.Request().Context(), request.(DeleteSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
+		return validResponse.VisitDeleteSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSession operation middleware
+func (sh *strictHandler) CreateSession(ctx echo.Context) error {
+	var request CreateSessionRequestObject
+
+	var body CreateSessionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSession(ctx.Request().Context(), request.(CreateSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSessionResponseObject); ok {
+		return validResponse.VisitCreateSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // DeleteUser operation middleware
 func (sh *strictHandler) DeleteUser(ctx echo.Context, id UserID) error {
 	var request DeleteUserRequestObject
@@ -4472,6 +8500,56 @@ func (sh *strictHandler) UpdateUser(ctx echo.Context, id UserID) error {
 		return err
 	} else if validResponse, ok := response.(UpdateUserResponseObject); ok {
 		return validResponse.VisitUpdateUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteAuthToken operation middleware
+func (sh *strictHandler) DeleteAuthToken(ctx echo.Context, id UserID) error {
+	var request DeleteAuthTokenRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAuthToken(ctx.Request().Context(), request.(DeleteAuthTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAuthToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAuthTokenResponseObject); ok {
+		return validResponse.VisitDeleteAuthTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateAuthToken operation middleware
+func (sh *strictHandler) CreateAuthToken(ctx echo.Context, id UserID) error {
+	var request CreateAuthTokenRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAuthToken(ctx.Request().Context(), request.(CreateAuthTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAuthToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateAuthTokenResponseObject); ok {
+		return validResponse.VisitCreateAuthTokenResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

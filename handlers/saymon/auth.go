@@ -2,7 +2,6 @@ package saymon
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -48,51 +47,105 @@ func (c caller) require(permission string) error {
 	return &refusal{"Forbidden", "Permission denied. Required permissions: " + permission}
 }
 
-// authenticate finds out who calls: HTTP Basic, by login or email, and of
-// users only those who are active. A login holds no "@", so there is no
-// mistaking one for the other. The user whom the path names is read along (a
-// policy's id is no user's).
+// The operations that authentication treats in their own way.
+var (
+	public      = []string{"listPasswordPolicies", "createSession"}
+	sessionOnly = []string{"deleteSession"}
+	// beforeChange are open to who must change the password first: it takes one's
+	// id to do so.
+	beforeChange = []string{"getCurrentUser", "changeUserPassword"}
+)
+
+// authenticate finds out who calls, and lets only users who are active. The user
+// whom the path names is read along (a policy's or a group's id is no user's).
 func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Context, error) {
-	if call.Operation == "listPasswordPolicies" { // public
+	if slices.Contains(public, call.Operation) {
 		return ctx, nil
 	}
+	login, err := s.identify(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	who, err := callerFor(call, login)
+	if err != nil {
+		return nil, err
+	}
+	call.Principal = who.Name
+	return context.WithValue(ctx, callerKey{}, who), nil
+}
+
+// identify goes by the first credentials that there are: HTTP Basic, a session's
+// cookie, an authentication token in the query.
+func (s *server) identify(ctx context.Context, call *edge.Call) (storage.Login, error) {
+	r := call.Request
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	cookie, err := r.Cookie("sid")
+	switch query := r.URL.Query(); {
+	case strings.EqualFold(scheme, "Basic") && !slices.Contains(sessionOnly, call.Operation):
+		return s.basic(ctx, call)
+	case err == nil:
+		return s.token(ctx, call, sessionToken, password.Plain(cookie.Value), errSessionExpired)
+	case query.Has("api-token") && !slices.Contains(sessionOnly, call.Operation):
+		return s.token(ctx, call, apiToken, password.Plain(query.Get("api-token")), errInvalidToken)
+	}
+	return storage.Login{}, errNotLoggedIn
+}
+
+// basic is identify by name and password, which may have to be changed first.
+func (s *server) basic(ctx context.Context, call *edge.Call) (storage.Login, error) {
 	name, secret, ok := call.Request.BasicAuth()
 	if !ok {
-		scheme, _, _ := strings.Cut(call.Request.Header.Get("Authorization"), " ")
-		if strings.EqualFold(scheme, "Basic") {
-			return nil, errWrongCredentials
-		}
-		return nil, notLoggedIn(call.Request)
+		return storage.Login{}, errWrongCredentials
 	}
-	credentials := storage.Credentials{Name: name, Password: password.Plain(secret), Target: call.Param("id")}
+	login, err := s.prove(ctx, call, name, password.Plain(secret))
+	if err != nil {
+		return storage.Login{}, err
+	}
+	own := call.Operation != "changeUserPassword" || call.Param("id") == login.User.ID
+	if own && slices.Contains(beforeChange, call.Operation) {
+		return login, nil
+	}
+	return login, s.mustChange(ctx, login.User)
+}
+
+// prove finds the active user of that login, or email, and password. A login
+// holds no "@", so there is no mistaking one for the other. Errors:
+// WrongPassword.
+func (s *server) prove(ctx context.Context, call *edge.Call, name string, secret password.Plain) (storage.Login, error) {
+	credentials := storage.Credentials{Name: name, Password: secret, Target: call.Param("id"), MayLogIn: s.active}
 	if strings.Contains(name, "@") {
 		credentials.Name, credentials.Email = "", name
 	}
-	credentials.MayLogIn = s.active
-	by := storage.Actor{Source: call.Source, Request: call.ID}
-	login, err := s.directory.Authenticate(ctx, by, credentials)
-	if err != nil {
-		return nil, err
-	}
-	d, err := documentOf(login.User)
-	if err != nil {
-		return nil, err
-	}
-	call.Principal = login.User.Name
-	by.ID, by.Name = login.User.ID, login.User.Name
-	return context.WithValue(ctx, callerKey{}, caller{by, login.User, d.Permissions, login.Target}), nil
+	return s.directory.Authenticate(ctx, storage.Actor{Source: call.Source, Request: call.ID}, credentials)
 }
 
-// notLoggedIn refuses a request without Basic. No operation hands out sessions
-// or API tokens yet, so whichever is sent is none of ours.
-func notLoggedIn(r *http.Request) error {
-	if _, err := r.Cookie("sid"); err == nil {
-		return errSessionExpired
+// token is identify by a token of a kind; bad is what one that is no good is
+// answered, which is so of a user's who is not active.
+func (s *server) token(ctx context.Context, call *edge.Call, kind string, secret password.Plain, bad error) (storage.Login, error) {
+	login, _, err := s.directory.AuthenticateToken(ctx, kind, secret, call.Param("id"))
+	switch failure := storage.KindOf(err); {
+	case failure == storage.NotFound, failure == storage.Expired, err == nil && !s.active(login.User):
+		return storage.Login{}, bad
 	}
-	if r.URL.Query().Has("api-token") {
-		return errInvalidToken
+	return login, err
+}
+
+// callerFor is who logged in, with the permissions of the groups besides the own.
+func callerFor(call *edge.Call, login storage.Login) (caller, error) {
+	d, err := documentOf(login.User)
+	if err != nil {
+		return caller{}, err
 	}
-	return errNotLoggedIn
+	c := caller{user: login.User, permissions: d.Permissions, target: login.Target}
+	c.Actor = storage.Actor{ID: login.User.ID, Name: login.User.Name, Source: call.Source, Request: call.ID}
+	for _, r := range login.Roles {
+		g, err := groupOf(r)
+		if err != nil {
+			return caller{}, err
+		}
+		c.permissions = append(slices.Clip(c.permissions), g.Permissions...)
+	}
+	return c, nil
 }
 
 // active says whether a user is neither blocked nor past activeTo nor still to

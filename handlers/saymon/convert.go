@@ -18,7 +18,7 @@ import (
 // What is nil was never set, and is not shown; storage.User has the rest.
 type document struct {
 	DisplayName       string                      `json:"displayName"`
-	Group             nullable.Nullable[[]string] `json:"group,omitempty"`
+	Group             nullable.Nullable[[]string] `json:"group,omitempty"` // null or a list; what is in it, storage.User has
 	UISettings        *gen.UISettings             `json:"uiSettings,omitempty"`
 	Status            gen.UserStatus              `json:"status"`
 	EventFilter       []gen.EventFilter           `json:"eventFilter"`
@@ -29,6 +29,7 @@ type document struct {
 	ActiveTo          *int64                      `json:"activeTo,omitempty"`
 	Language          *string                     `json:"language,omitempty"`
 	PushFilter        *gen.PushFilter             `json:"pushFilter,omitempty"`
+	TokenGiven        bool                        `json:"tokenGiven,omitempty"` // there is, or was, an authentication token
 }
 
 // newDocument is that of a user of whom nothing is known. The lists are empty,
@@ -60,9 +61,6 @@ func (d document) encode() json.RawMessage {
 // apply takes over what is given. A list or a map replaces the one there was.
 func (d *document) apply(given gen.UpdateUserRequest) {
 	d.DisplayName = *cmp.Or(given.DisplayName, &d.DisplayName)
-	if given.Group.IsSpecified() {
-		d.Group = given.Group
-	}
 	d.UISettings = cmp.Or(given.UISettings, d.UISettings)
 	d.Status = *cmp.Or(given.Status, &d.Status)
 	d.EventFilter = *cmp.Or(given.EventFilter, &d.EventFilter)
@@ -76,6 +74,19 @@ func (d *document) apply(given gen.UpdateUserRequest) {
 	d.ActiveTo = cmp.Or(given.ActiveTo, d.ActiveTo)
 	d.Language = cmp.Or(given.Language, d.Language)
 	d.PushFilter = cmp.Or(given.PushFilter, d.PushFilter)
+}
+
+// setGroups takes over the groups, if they are given.
+func (d *document) setGroups(roles *[]string, given nullable.Nullable[[]string]) {
+	if !given.IsSpecified() {
+		return
+	}
+	ids, err := given.Get()
+	if *roles = ids; err != nil {
+		d.Group = nullable.NewNullNullable[[]string]()
+	} else {
+		d.Group = nullable.NewNullableWithValue([]string{})
+	}
 }
 
 // statusAt is the user's status at that time: past activeTo, blocked.
@@ -103,7 +114,7 @@ func newUser(r gen.CreateUserRequest) (storage.NewUser, error) {
 	}
 	d := newDocument()
 	d.apply(gen.UpdateUserRequest{
-		DisplayName: r.DisplayName, Group: r.Group, UISettings: r.UISettings, Status: r.Status, EventFilter: r.EventFilter,
+		DisplayName: r.DisplayName, UISettings: r.UISettings, Status: r.Status, EventFilter: r.EventFilter,
 		ObjectPermissions: r.ObjectPermissions, Permissions: r.Permissions, Contacts: r.Contacts, Source: r.Source,
 		ActiveTo: r.ActiveTo, Language: r.Language, PushFilter: r.PushFilter,
 	})
@@ -111,6 +122,7 @@ func newUser(r gen.CreateUserRequest) (storage.NewUser, error) {
 	if d.DisplayName == n.Name {
 		return storage.NewUser{}, errDisplayName
 	}
+	d.setGroups(&n.Roles, r.Group)
 	n.Document = d.encode()
 	return n, nil
 }
@@ -129,6 +141,7 @@ func edit(u *storage.User, r gen.UpdateUserRequest) error {
 	if d.DisplayName == u.Name {
 		return errDisplayName
 	}
+	d.setGroups(&u.Roles, r.Group)
 	u.Document = d.encode()
 	return nil
 }
@@ -145,8 +158,9 @@ func masked(login string) string {
 }
 
 // toWire is a user as the API shows it: in full, or to those who may not see
-// more, the id and the display name in place of the login.
-func toWire(u storage.User, full bool, now time.Time) (gen.User, error) {
+// more, the id and the display name in place of the login. tokens are those that
+// users have, masked, by the users' ids.
+func toWire(u storage.User, full bool, now time.Time, tokens map[string]string) (gen.User, error) {
 	d, err := documentOf(u)
 	if err != nil {
 		return gen.User{}, err
@@ -155,13 +169,21 @@ func toWire(u storage.User, full bool, now time.Time) (gen.User, error) {
 		return gen.User{ID: u.ID, Login: d.DisplayName}, nil
 	}
 	wire := gen.User{
-		ID: u.ID, Login: u.Name, DisplayName: &d.DisplayName, Group: d.Group, UISettings: d.UISettings,
+		ID: u.ID, Login: u.Name, DisplayName: &d.DisplayName, UISettings: d.UISettings,
 		Status: new(d.statusAt(now)), EventFilter: &d.EventFilter, ObjectPermissions: &d.ObjectPermissions,
 		Permissions: &d.Permissions, Contacts: &d.Contacts, Source: d.Source, ActiveTo: d.ActiveTo,
 		Language: d.Language, PushFilter: d.PushFilter,
 	}
 	if u.Email != "" {
 		wire.Email = &u.Email
+	}
+	if wire.Group = d.Group; d.Group.IsSpecified() && !d.Group.IsNull() {
+		wire.Group = nullable.NewNullableWithValue(u.Roles)
+	}
+	if token, ok := tokens[u.ID]; ok {
+		wire.AuthenticationToken = nullable.NewNullableWithValue(token)
+	} else if d.TokenGiven {
+		wire.AuthenticationToken = nullable.NewNullNullable[string]()
 	}
 	return wire, nil
 }

@@ -42,6 +42,8 @@ var (
 	errSessionExpired   = &refusal{"Unauthorized", `{"errorCode":3,"message":"Session expired."}`}
 	errInvalidToken     = &refusal{"Unauthorized", `{"errorCode":3,"message":"Invalid API token."}`}
 	errWrongCredentials = &refusal{"InvalidCredentials", `{"errorCode":3,"message":"Invalid login or password."}`}
+	errChangePassword   = &refusal{"Forbidden", "Password must be changed"}
+	errPasswordExpired  = &refusal{"Forbidden", "Password has expired"}
 	errInternal         = &refusal{"Internal", "caused by Error: internal"}
 	errBusy             = &refusal{"ServiceUnavailable", "Too many password operations, try again"}
 )
@@ -187,8 +189,11 @@ func explainStored(call *edge.Call, e *storage.Error) *refusal {
 	switch e.Kind {
 	case storage.NotFound:
 		what := "User"
-		if call.Operation == "updatePasswordPolicy" {
+		switch call.Operation {
+		case "updatePasswordPolicy":
 			what = "Password policy"
+		case "updateUserGroup", "deleteUserGroup":
+			what = "User group"
 		}
 		return &refusal{"NotFound", fmt.Sprintf("%s with id %s not found", what, call.Param("id"))}
 	case storage.WrongPassword:
@@ -205,6 +210,9 @@ func explainStored(call *edge.Call, e *storage.Error) *refusal {
 // explainViolation is the vendor's printed text for the length, and its form
 // with the vendor's names of the rules for the others.
 func explainViolation(v password.Violation) string {
+	if v.Rule == password.Reused {
+		return fmt.Sprintf("number of unique passwords - %d", v.Want)
+	}
 	kinds := map[password.Rule]string{
 		password.MinLength: "characters", password.MinLower: "lowercase characters", password.MinUpper: "capital characters",
 		password.MinDigits: "digits", password.MinSpecial: "special characters",

@@ -1,6 +1,8 @@
 package saymon
 
 import (
+	"cmp"
+
 	gen "usher/gen/saymon"
 	"usher/storage/password"
 )
@@ -8,8 +10,12 @@ import (
 // factoryPolicy is the default policy of a new installation: not empty.
 var factoryPolicy = gen.PasswordPolicy{Name: "Default", Length: 1, ID: 1}
 
-// rule is what a policy enforces. Its other members are kept and shown: the
-// vendor does not say what they do.
+// maxUnique is how many passwords in a row are held against each other at most:
+// each costs a hash.
+const maxUnique = 24
+
+// rule is what a policy asks of a new password; mustChange is what it asks of
+// one that is in use.
 func rule(p gen.PasswordPolicy) password.Policy {
 	return password.Policy{
 		MinLength:  p.Length,
@@ -17,5 +23,6 @@ func rule(p gen.PasswordPolicy) password.Policy {
 		MinUpper:   p.MinCapital,
 		MinDigits:  p.MinDigits,
 		MinSpecial: p.MinSpecial,
+		Unique:     min(*cmp.Or(p.UniquePasswordsNumber, new(0)), maxUnique),
 	}
 }

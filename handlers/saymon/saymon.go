@@ -1,6 +1,6 @@
 // Package saymon speaks the REST API of the SAYMON monitoring platform for
-// users, their passwords and the password policies (api.saymon.tech; it has no
-// version). gen/saymon is its contract.
+// users, their groups, sessions and passwords, and the password policies
+// (api.saymon.tech; it has no version). gen/saymon is its contract.
 //
 // Its quirks:
 //   - The envelope, its Content-Type without a charset and the pairs of code
@@ -15,6 +15,8 @@
 //     without members: the vendor's own Python sample forgets to send its body.
 //   - Who has no manage-users sees of a user only the id, and the display name
 //     in place of the login.
+//   - A session's id and an authentication token are answered as JSON strings,
+//     quotation marks and all.
 //
 // What the vendor leaves open is decided in the contract, under
 // x-usher-decision. Nothing here knows of a table or a hash: that is package
@@ -48,7 +50,8 @@ func API(store *storage.Store) (edge.API, error) {
 	if err != nil {
 		return edge.API{}, err
 	}
-	s := &server{directory: store.Directory(Name), now: store.Now}
+	d := store.Directory(Name)
+	s := &server{directory: d, groups: d.Records(storage.Role), now: store.Now}
 	return edge.API{
 		Name:         Name,
 		Roots:        []string{"/node/api"},
@@ -66,7 +69,8 @@ func API(store *storage.Store) (edge.API, error) {
 // server answers the operations.
 type server struct {
 	directory *storage.Directory
-	now       func() time.Time // what activeTo is compared with
+	groups    *storage.Records // of users, under their ids as names
+	now       func() time.Time // what activeTo and the age of a password are compared with
 }
 
 var _ gen.StrictServerInterface = (*server)(nil)

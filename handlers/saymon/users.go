@@ -2,6 +2,7 @@ package saymon
 
 import (
 	"context"
+	"encoding/json"
 
 	gen "usher/gen/saymon"
 	"usher/storage"
@@ -14,13 +15,46 @@ func (s *server) ListUsers(ctx context.Context, _ gen.ListUsersRequestObject) (g
 		return nil, err
 	}
 	full, now := callerOf(ctx).may(manageUsers), s.now()
+	var tokens map[string]string
+	if full {
+		if tokens, err = s.tokens(ctx, ""); err != nil {
+			return nil, err
+		}
+	}
 	answer := make(gen.ListUsers200JSONResponse, len(users))
 	for i, u := range users {
-		if answer[i], err = toWire(u, full, now); err != nil {
+		if answer[i], err = toWire(u, full, now, tokens); err != nil {
 			return nil, err
 		}
 	}
 	return answer, nil
+}
+
+// show is a user as the API shows it, see toWire.
+func (s *server) show(ctx context.Context, u storage.User, full bool) (gen.User, error) {
+	var tokens map[string]string
+	if full {
+		var err error
+		if tokens, err = s.tokens(ctx, u.ID); err != nil {
+			return gen.User{}, err
+		}
+	}
+	return toWire(u, full, s.now(), tokens)
+}
+
+// tokens are the authentication tokens, masked, of a user or, if id is empty, of
+// all, by the users' ids.
+func (s *server) tokens(ctx context.Context, id string) (map[string]string, error) {
+	tokens, err := s.directory.Tokens(ctx, apiToken, id)
+	masked := map[string]string{}
+	for _, k := range tokens {
+		var d tokenDocument
+		if err := json.Unmarshal(k.Document, &d); err != nil {
+			return nil, err
+		}
+		masked[k.UserID] = d.masked()
+	}
+	return masked, err
 }
 
 // CreateUser answers POST /users.
@@ -40,13 +74,13 @@ func (s *server) CreateUser(ctx context.Context, r gen.CreateUserRequestObject) 
 	if err != nil {
 		return nil, taken(err, n.Name, n.Email)
 	}
-	answer, err := toWire(u, true, s.now())
+	answer, err := s.show(ctx, u, true)
 	return gen.CreateUser200JSONResponse(answer), err
 }
 
 // GetCurrentUser answers GET /users/current.
 func (s *server) GetCurrentUser(ctx context.Context, _ gen.GetCurrentUserRequestObject) (gen.GetCurrentUserResponseObject, error) {
-	answer, err := toWire(callerOf(ctx).user, true, s.now())
+	answer, err := s.show(ctx, callerOf(ctx).user, true)
 	return gen.GetCurrentUser200JSONResponse(answer), err
 }
 
@@ -56,7 +90,7 @@ func (s *server) GetUser(ctx context.Context, _ gen.GetUserRequestObject) (gen.G
 	if who.target == nil {
 		return nil, errNotFound
 	}
-	answer, err := toWire(*who.target, who.may(manageUsers), s.now())
+	answer, err := s.show(ctx, *who.target, who.may(manageUsers))
 	return gen.GetUser200JSONResponse(answer), err
 }
 
@@ -75,7 +109,7 @@ func (s *server) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject) 
 	if err != nil {
 		return nil, taken(err, edited.Name, edited.Email)
 	}
-	answer, err := toWire(u, true, s.now())
+	answer, err := s.show(ctx, u, true)
 	return gen.UpdateUser200JSONResponse(answer), err
 }
 
