@@ -18,8 +18,10 @@ var indexHTML string
 
 var indexPage = template.Must(template.New("index").Parse(indexHTML))
 
-// mountPages serves usher's own pages, below /_usher.
+// mountPages serves usher's own pages, below /_usher. They answer HEAD, too: on
+// a port where every path is a vendor's, that of a page is not.
 func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor, served []edge.API) {
+	get := func(path string, h echo.HandlerFunc) { e.Match([]string{http.MethodGet, http.MethodHead}, path, h) }
 	type entry struct{ Name, Title, Base string }
 	page := struct {
 		Version string
@@ -28,20 +30,20 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 	}{Version: o.Version, Metrics: o.Metrics != nil}
 	for i, a := range served {
 		page.APIs = append(page.APIs, entry{a.Name, vendors[i].title, a.Roots[0]})
-		e.GET("/_usher/openapi/"+a.Name+".yaml", func(c echo.Context) error {
+		get("/_usher/openapi/"+a.Name+".yaml", func(c echo.Context) error {
 			return c.Blob(http.StatusOK, "application/yaml", a.OpenAPI)
 		})
 	}
-	e.GET("/_usher", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
-	e.GET("/_usher/", func(c echo.Context) error {
+	get("/_usher", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
+	get("/_usher/", func(c echo.Context) error {
 		var b bytes.Buffer
 		if err := indexPage.Execute(&b, page); err != nil {
 			return err
 		}
 		return c.HTMLBlob(http.StatusOK, b.Bytes())
 	})
-	e.GET("/_usher/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	e.GET("/_usher/readyz", func(c echo.Context) error {
+	get("/_usher/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	get("/_usher/readyz", func(c echo.Context) error {
 		if err := store.Ping(c.Request().Context()); err != nil {
 			if o.Logger != nil {
 				o.Logger.ErrorContext(c.Request().Context(), "store not ready", "error", err)
@@ -51,7 +53,7 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 		return c.String(http.StatusOK, "ok\n")
 	})
 	if o.Metrics != nil {
-		e.GET("/_usher/metrics", echo.WrapHandler(promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{})))
+		get("/_usher/metrics", echo.WrapHandler(promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{})))
 	}
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		status := http.StatusInternalServerError

@@ -15,7 +15,7 @@ type Kind uint8
 // first, which [errors.Is] finds.
 const (
 	Internal      Kind = iota // none of this package's: the disk, a bug, a context that ended
-	NotFound                  // no such user, role, policy or token
+	NotFound                  // no such user, record, policy or token
 	Exists                    // taken; Field says what: id, name or email
 	Invalid                   // the call cannot be carried out as it stands; Field says why
 	WrongPassword             // the credentials, or the old password, are not the right ones

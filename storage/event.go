@@ -16,7 +16,7 @@ type Event struct {
 	At                   time.Time
 	Kind                 EventKind
 	ActorID, ActorName   string // who did it; empty: nobody was signed in
-	TargetID, TargetName string // to whom or what: a user, role or policy
+	TargetID, TargetName string // to whom or what: a user (whose tokens they are, too), record or policy; of Seeded, the directory's name
 	Source, Request      string // as in Actor
 	Result               string // "ok", or the Kind of failure in words: "wrong password"
 }
@@ -24,8 +24,15 @@ type Event struct {
 // EventKind says what happened.
 type EventKind string
 
-// The kinds of events; and of a record, by its kind, "role-created",
-// "role-updated" and "role-deleted".
+// The kinds of events. Those of records and tokens begin with the record's or
+// token's own kind, which must not make one of these:
+//   - of a record "role-created", "role-updated", "role-deleted";
+//   - of tokens "session-created", one for all of a kind that are made at once,
+//     and "session-ended", about the user whose they are: ended by their holder or
+//     an administrator, for a sole one, or for others in exchange; not by time, nor
+//     along with a password or a user, which have events of their own;
+//   - of an exchange "refresh-refused", about the user if it is known whose the
+//     old token was.
 const (
 	LoginSucceeded       EventKind = "login"                  // a password was proven, other than from memory
 	LoginFailed          EventKind = "login-failed"           // target: the user, if the name is one's
@@ -35,13 +42,14 @@ const (
 	UserCreated          EventKind = "user-created"
 	UserUpdated          EventKind = "user-updated"
 	UserDeleted          EventKind = "user-deleted"
-	RolesChanged         EventKind = "roles-changed" // of a user, next to UserUpdated
+	RolesChanged         EventKind = "roles-changed" // of a user, next to UserUpdated unless the edit is quiet
 	PolicyCreated        EventKind = "policy-created"
 	PolicyUpdated        EventKind = "policy-updated"
-	TokensCreated        EventKind = "tokens-created"
-	TokensEnded          EventKind = "tokens-ended" // by their holder or an administrator; not with a password or a user
-	Seeded               EventKind = "seeded"       // stands for all that the seed made
+	Seeded               EventKind = "seeded" // stands for all that the seed made
 )
+
+// tokenEvent is the kind of event that something happening to tokens is.
+func tokenEvent(kind, happened string) EventKind { return EventKind(kind + "-" + happened) }
 
 // record adds an event to the trail, with the outcome that err stands for.
 func (t *tx) record(ctx context.Context, by Actor, kind EventKind, targetID, targetName string, err error) error {

@@ -13,18 +13,19 @@ type PasswordChange struct {
 	Realm, Name string // or, if ID is empty, the user of that name in that realm
 	Old, New    password.Plain
 	Policy      password.Policy // for New
-	PolicyFirst bool            // look at New before anything else
+	PolicyFirst bool            // hold New against Policy before anything else, but for Policy.Unique: see ChangePassword
 }
 
 // ChangePassword replaces the old password by the new one, ends the user's
-// tokens and returns the user as changed. Of two changes at once with the same
+// tokens but for the lasting ones, and returns the user as changed. Of two changes at once with the same
 // old password one succeeds; the other gets WrongPassword, as it would have a
 // moment later. The new password counts as proven: who set it need not wait
 // for a hash to use it.
 //
 // Errors: NotFound, WrongPassword (for a user without a password, too), then
-// WeakPassword, or before these two with PolicyFirst; Busy. NotFound takes as
-// long as WrongPassword, so that a caller who answers both alike does not give
+// WeakPassword, or before these two with PolicyFirst; Busy. That the new one is
+// password.Reused comes after WrongPassword in any case: it is for nobody to
+// hear who does not know the old one. NotFound takes as long as WrongPassword, so that a caller who answers both alike does not give
 // away which names there are.
 func (d *Directory) ChangePassword(ctx context.Context, by Actor, c PasswordChange) (User, error) {
 	if c.PolicyFirst {
@@ -83,19 +84,25 @@ func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (a
 }
 
 // SetPassword gives the user a new password whatever the old one is, as an
-// administrator does, ends the user's tokens and returns the user as changed.
-// Errors: NotFound, WeakPassword, Busy.
+// administrator does, ends the user's tokens but for the lasting ones, and
+// returns the user as changed. Errors: NotFound, WeakPassword, Busy.
 func (d *Directory) SetPassword(ctx context.Context, by Actor, id string, p password.Plain, y password.Policy) (User, error) {
-	a, err := d.accountByID(ctx, id)
-	if err != nil {
-		return User{}, err
+	for {
+		a, err := d.accountByID(ctx, id)
+		if err != nil {
+			return User{}, err
+		}
+		hash, err := d.hashNew(ctx, &a, p, y)
+		if err != nil {
+			return User{}, err
+		}
+		// Conflict: p was held against passwords that are not the last ones any
+		// more. That somebody set another is what lets the loop end.
+		set, err := d.setPassword(ctx, by, PasswordSet, id, newPassword{hash, y}, ifVersion, a.version)
+		if KindOf(err) != Conflict {
+			return set.User, err
+		}
 	}
-	hash, err := d.hashNew(ctx, &a, p, y)
-	if err != nil {
-		return User{}, err
-	}
-	a, err = d.setPassword(ctx, by, PasswordSet, id, newPassword{hash, y}, ifAny)
-	return a.User, err
 }
 
 // InitPassword gives a password to a user who has none and returns the user
@@ -151,7 +158,7 @@ func (d *Directory) hashNew(ctx context.Context, a *account, p password.Plain, y
 func (d *Directory) checkReuse(ctx context.Context, a *account, p password.Plain, unique int) error {
 	hashes := []string{a.hash}
 	rows, err := d.s.reader.QueryContext(ctx, `SELECT password_hash FROM password_history
-		WHERE directory = $1 AND user_id = $2 ORDER BY replaced_at DESC LIMIT $3`, d.name, a.ID, unique-1)
+		WHERE directory = $1 AND user_id = $2 ORDER BY position DESC LIMIT $3`, d.name, a.ID, unique-1)
 	if err != nil {
 		return wrap(err)
 	}
@@ -249,17 +256,24 @@ func (t *tx) setPassword(ctx context.Context, by Actor, kind EventKind, id strin
 
 // keepOld puts the password that a had among those that were replaced, and
 // forgets them but for the last few, as many as a policy asks after. A password
-// that nobody asks after is one that can only be stolen.
+// that nobody asks after is one that can only be stolen. What is kept has
+// positions without gaps.
 func (t *tx) keepOld(ctx context.Context, a account, few int) error {
+	var last int
+	err := t.QueryRowContext(ctx, `SELECT coalesce(max(position), 0) FROM password_history WHERE directory = $1 AND user_id = $2`,
+		t.directory, a.ID).Scan(&last)
+	if err != nil {
+		return wrap(err)
+	}
 	if few > 0 && a.hash != "" {
-		_, err := t.exec(ctx, `INSERT INTO password_history (directory, user_id, password_version, replaced_at, password_hash)
-			VALUES ($1, $2, $3, $4, $5)`, t.directory, a.ID, a.version, micros(t.now), a.hash)
+		last++
+		_, err := t.exec(ctx, `INSERT INTO password_history (directory, user_id, position, password_hash) VALUES ($1, $2, $3, $4)`,
+			t.directory, a.ID, last, a.hash)
 		if err != nil {
 			return err
 		}
 	}
-	_, err := t.exec(ctx, `DELETE FROM password_history WHERE directory = $1 AND user_id = $2 AND password_version NOT IN (
-		SELECT password_version FROM password_history WHERE directory = $1 AND user_id = $2
-		ORDER BY replaced_at DESC LIMIT $3)`, t.directory, a.ID, max(few, 0))
+	_, err = t.exec(ctx, `DELETE FROM password_history WHERE directory = $1 AND user_id = $2 AND position <= $3`,
+		t.directory, a.ID, last-max(few, 0))
 	return err
 }

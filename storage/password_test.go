@@ -3,6 +3,7 @@ package storage_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -321,6 +322,101 @@ func TestUniquePasswords(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, s.Count(t, "password_history"), 0)
+}
+
+// Which password is the last but one does not depend on a clock: it may stand,
+// or be set back.
+func TestUniquePasswordsByAClockThatIsSetBack(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	for _, step := range []time.Duration{0, -time.Hour} {
+		for i := range 8 {
+			id := fmt.Sprint(step, i)
+			mustCreate(t, d, storage.NewUser{ID: id, Name: id, Password: "a"})
+			for _, p := range []password.Plain{"b", "c", "d", "e"} {
+				c.Time = c.Add(step)
+				if _, err := d.SetPassword(t.Context(), admin, id, p, password.Policy{Unique: 3}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, p := range []password.Plain{"e", "d", "c"} {
+				_, err := d.SetPassword(t.Context(), admin, id, p, password.Policy{Unique: 3})
+				wantKind(t, err, storage.WeakPassword)
+			}
+			_, err := d.SetPassword(t.Context(), admin, id, "d", password.Policy{Unique: 2}) // of two that are kept, the last
+			wantKind(t, err, storage.WeakPassword)
+			if _, err := d.SetPassword(t.Context(), admin, id, "b", password.Policy{Unique: 3}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// A password that becomes the present one while it is held against those
+// before it is one that was used.
+func TestUniquePasswordsAtOnce(t *testing.T) {
+	y := password.Policy{Unique: 2}
+	hash, err := password.Hash("b", cheap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(*storage.Directory) (storage.User, error){
+		"set": func(d *storage.Directory) (storage.User, error) {
+			return d.SetPassword(t.Context(), admin, "1", "b", y)
+		},
+		"update": func(d *storage.Directory) (storage.User, error) {
+			return d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Password: "b", Policy: y, Edit: func(u *storage.User) error {
+				u.Name = "robert"
+				return nil
+			}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			d := s.Directory("d")
+			mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "a"})
+			meanwhile := sync.OnceFunc(func() {
+				if _, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Hash: hash, Policy: y}); err != nil {
+					t.Error(err)
+				}
+			})
+			s.OnVerify(func(string) { meanwhile() })
+			_, err := set(d)
+			wantKind(t, err, storage.WeakPassword)
+			want(t, mustUser(t, d, "1").Name, "bob")
+			want(t, events(t, d, 2), []string{"user-updated admin>bob ok", "password-set admin>bob ok"})
+		})
+	}
+}
+
+// One that was not used goes through at the second attempt, and Edit is not
+// called for the first.
+func TestSetPasswordAgain(t *testing.T) {
+	s := open(t)
+	d := s.Directory("d")
+	mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "a"})
+	meanwhile := sync.OnceFunc(func() {
+		if _, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Hash: password.Dummy(cheap)}); err != nil {
+			t.Error(err)
+		}
+	})
+	s.OnVerify(func(string) { meanwhile() })
+	edits := 0
+	_, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Password: "b", Policy: password.Policy{Unique: 1}, Edit: func(*storage.User) error {
+		edits++
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, edits, 1)
+	if err := login(t, d, "bob", "b"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: "1", Password: "c", Edit: func(*storage.User) error {
+		return &storage.Error{Kind: storage.Conflict} // its own, and no reason to try again
+	}})
+	wantKind(t, err, storage.Conflict)
 }
 
 // Who set the password, and when, is known.

@@ -74,9 +74,10 @@ func (d *Directory) UpdatePolicy(ctx context.Context, by Actor, id string, edit 
 }
 
 // CreatePolicy makes a policy, the last in order, and returns it; a nil
-// Document is {}. Errors: Invalid (id, default, document), Exists (id).
+// Document is {}. It cannot be the default one, which comes with a [Seed] and
+// stays. Errors: Invalid (default, then id, document), Exists (id).
 func (d *Directory) CreatePolicy(ctx context.Context, by Actor, p Policy) (Policy, error) {
-	if p.Default { // there is one already, and which one it is never changes
+	if p.Default {
 		return Policy{}, &Error{Kind: Invalid, Field: "default"}
 	}
 	if p.Document == nil {

@@ -74,6 +74,11 @@ func readRecord(rows *sql.Rows, err error) (Record, error) {
 
 // List returns all of them, oldest first, and by name what is of one age.
 func (r *Records) List(ctx context.Context) ([]Record, error) {
+	done, err := r.d.s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return readRecords(r.d.s.reader.QueryContext(ctx, selectRecords, r.d.name, r.kind))
 }
 
@@ -163,6 +168,8 @@ type RecordDelete struct {
 	Check func(View, Record) error
 	// Unassign takes a Role from the users who hold it. Otherwise they go on
 	// holding a name that grants nothing, until a role of that name is made.
+	// "role-deleted" stands for it in the trail: a user is as if edited by nobody,
+	// with UpdatedAt as it was and without RolesChanged.
 	Unassign bool
 }
 

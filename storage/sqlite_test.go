@@ -23,6 +23,28 @@ func TestHotReadsUseIndexes(t *testing.T) {
 	}
 }
 
+// Who has many tokens does not wait for all of them at each login, nor does
+// who lists those of one kind or user.
+func TestTokensAreLookedUp(t *testing.T) {
+	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "test.db"), Hash: cheapParams})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for query, want := range map[string]string{
+		deleteExpired:  "USING INDEX token_user (directory=? AND user_id=? AND expires_at<?)",
+		deleteTokens:   "USING INDEX token_kind (directory=? AND kind=? AND user_id=?)",
+		selectTokensOf: "USING INDEX token_kind (directory=? AND kind=? AND user_id=?)",
+		selectTokens:   "USING INDEX token_kind (directory=? AND kind=?)",
+		selectToken:    "USING INDEX token_id (directory=? AND kind=? AND id=?)",
+		tokenIDTaken:   "INDEX token_id (directory=? AND kind=? AND id=?)",
+	} {
+		if steps := strings.Join(plan(t, s, query), "\n"); !strings.Contains(steps, want) {
+			t.Errorf("%s\nin %s\nwant %s", steps, query, want)
+		}
+	}
+}
+
 // plan returns the steps by which SQLite will answer query.
 func plan(t *testing.T, s *Store, query string) (steps []string) {
 	t.Helper()

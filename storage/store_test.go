@@ -88,7 +88,7 @@ func TestMigrateRecords(t *testing.T) {
 	}{
 		{storage.Schema(t, 1), nil},
 		{`INSERT INTO role VALUES ('d', 'r1', 'admin', ?, ?, '{"a":1}')`, []any{now, now}},
-		{`INSERT INTO "user" VALUES ('d', '1', 'native', 'bob', '', ?, 7, ?, NULL, '{}')`, []any{password.Dummy(cheap), now}},
+		{`INSERT INTO "user" VALUES ('d', '1', 'native', 'bob', '', ?, 7, ?, ?, '{}')`, []any{password.Dummy(cheap), now, now + 1}},
 		{`INSERT INTO "user" VALUES ('d', '2', 'native', 'ann', '', '', 8, ?, ?, '{}')`, []any{now, now}},
 		{`INSERT INTO user_role VALUES ('d', '1', 0, 'admin')`, nil},
 		{`INSERT INTO token VALUES (?, 'd', '1', 'access', ?, ?)`, []any{digest[:], now, c.Add(time.Hour).UnixMicro()}},
@@ -97,11 +97,41 @@ func TestMigrateRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Users by what the trail knows of their passwords: kinds, by whom.
+	users := map[string]struct {
+		trail [][2]string
+		set   int64 // which of the events it was, counted from 1; 0: none
+		own   bool
+	}{
+		"by-admin":   {[][2]string{{"user-created", "a"}, {"password-changed", "by-admin"}, {"password-set", "a"}, {"user-updated", "by-admin"}}, 3, false},
+		"by-oneself": {[][2]string{{"user-created", "a"}, {"password-set", "a"}, {"password-changed", "by-oneself"}, {"login", "by-oneself"}}, 3, true},
+		"by-nobody":  {[][2]string{{"user-created", ""}, {"password-set", ""}}, 2, false},
+		"not-at-all": {[][2]string{{"user-created", "a"}, {"password-change-failed", "not-at-all"}}, 0, false},
+		"made-again": {[][2]string{{"user-created", "a"}, {"password-changed", "made-again"}, {"user-deleted", "a"}, {"user-created", "a"}}, 0, false},
+	}
+	for id, u := range users {
+		if _, err := db.Exec(`INSERT INTO "user" VALUES ('d', ?, '', ?, '', ?, 7, ?, ?, '{}')`, id, id, password.Dummy(cheap), now, now+100); err != nil {
+			t.Fatal(err)
+		}
+		for i, e := range u.trail {
+			if _, err := db.Exec(`INSERT INTO event (directory, at, kind, actor_id, actor_name, target_id, target_name, source, request, result)
+				VALUES ('d', ?, ?, ?, '', ?, '', '', '', 'ok'), ('other', ?, 'password-set', 'x', '', ?, '', '', '', 'ok')`,
+				now+int64(i)+1, e[0], e[1], id, now+50, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 
 	d := openAt(t, path, c.options).Directory("d")
+	for id, u := range users {
+		got := mustUser(t, d, id)
+		if want := c.Add(time.Duration(u.set) * time.Microsecond); !got.PasswordSetAt.Equal(want) || got.PasswordOwn != u.own {
+			t.Errorf("%s: set at %v, own %v; want %v, %v", id, got.PasswordSetAt, got.PasswordOwn, want, u.own)
+		}
+	}
 	l, k, err := d.AuthenticateToken(t.Context(), "access", secret, "2")
 	if err != nil {
 		t.Fatal(err)
@@ -435,13 +465,20 @@ func TestListsLeaveRoom(t *testing.T) {
 	d := s.Directory("d")
 	mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"})
 	release := s.HoldLists()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if _, _, err := d.Users(ctx, storage.UserQuery{}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("users: %v", err)
+	for name, list := range map[string]func(context.Context) error{
+		"users":   func(ctx context.Context) error { _, _, err := d.Users(ctx, storage.UserQuery{}); return err },
+		"events":  func(ctx context.Context) error { _, err := d.Events(ctx, storage.EventQuery{}); return err },
+		"records": func(ctx context.Context) error { _, err := d.Records(storage.Role).List(ctx); return err },
+		"tokens":  func(ctx context.Context) error { _, err := d.Tokens(ctx, "k", ""); return err },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := list(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
 	}
-	if _, err := d.Events(ctx, storage.EventQuery{}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("events: %v", err)
+	if _, err := d.Tokens(t.Context(), "k", "bob"); err != nil { // as few as one user has
+		t.Error(err)
 	}
 	mustUser(t, d, "bob")
 	release()

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"usher/storage/password"
@@ -27,9 +28,8 @@ type TokenSpec struct {
 
 	// Secret makes the secret, given the rest of the token, for those that must
 	// look like something: a UUID, a JWT. It must not be guessable. Its error
-	// undoes everything and is returned as it is. nil makes one of 43
-	// characters of base64url. It must do nothing else and may not call the
-	// store.
+	// undoes everything and is returned as it is. nil is NewSecret. It must do
+	// nothing else and may not call the store.
 	Secret func(Token) (password.Plain, error)
 }
 
@@ -50,8 +50,9 @@ const (
 	// one that never was. Without an end to it, a client that logs in every hour
 	// would leave its tokens behind for ever.
 	keepExpired = 24 * time.Hour
-	// renewEvery is how often the use of an idle token is written down at most:
-	// a read for each request that uses it should not become a write.
+	// renewEvery is how often the use of an idle token is written down at most,
+	// unless a tenth of its TTL is less: a read for each request that uses it
+	// should not become a write.
 	renewEvery = time.Minute
 )
 
@@ -78,24 +79,34 @@ func (d *Directory) CreateTokens(ctx context.Context, by Actor, u User, specs ..
 	return ts, nil
 }
 
+// deleteExpired deletes the tokens of a user that expired long ago.
+const deleteExpired = `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND expires_at < $3`
+
 // createTokens makes a token for each spec, and clears the user's away that
 // nobody will ask for again. Errors: Invalid, Exists, those of TokenSpec.Secret.
 func (t *tx) createTokens(ctx context.Context, by Actor, u User, specs []TokenSpec) ([]Token, error) {
-	_, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND expires_at < $3`,
-		t.directory, u.ID, micros(t.now.Add(-keepExpired)))
-	if err != nil {
+	if _, err := t.exec(ctx, deleteExpired, t.directory, u.ID, micros(t.now.Add(-keepExpired))); err != nil {
 		return nil, err
 	}
 	ts := make([]Token, len(specs))
 	for i, spec := range specs {
-		if ts[i], err = t.createToken(ctx, u, spec); err != nil {
+		var err error
+		if ts[i], err = t.createToken(ctx, by, u, spec); err != nil {
 			return nil, err
 		}
 	}
-	return ts, t.record(ctx, by, TokensCreated, u.ID, u.Name, nil)
+	for i, k := range ts {
+		if slices.ContainsFunc(ts[:i], func(earlier Token) bool { return earlier.Kind == k.Kind }) {
+			continue
+		}
+		if err := t.record(ctx, by, tokenEvent(k.Kind, "created"), u.ID, u.Name, nil); err != nil {
+			return nil, err
+		}
+	}
+	return ts, nil
 }
 
-func (t *tx) createToken(ctx context.Context, u User, spec TokenSpec) (k Token, err error) {
+func (t *tx) createToken(ctx context.Context, by Actor, u User, spec TokenSpec) (k Token, err error) {
 	k = Token{Kind: spec.Kind, ID: spec.ID, UserID: u.ID, CreatedAt: t.now, Document: spec.Document}
 	if k.Document == nil {
 		k.Document = json.RawMessage("{}")
@@ -111,12 +122,11 @@ func (t *tx) createToken(ctx context.Context, u User, spec TokenSpec) (k Token, 
 		}
 	}
 	if spec.Sole {
-		_, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND kind = $3`, t.directory, u.ID, k.Kind)
-		if err != nil {
+		if _, err := t.endTokens(ctx, by, u.ID, k.Kind, ``); err != nil {
 			return Token{}, err
 		}
 	}
-	k.Secret = newSecret()
+	k.Secret = NewSecret()
 	if spec.Secret != nil {
 		if k.Secret, err = spec.Secret(k); err != nil {
 			return Token{}, err
@@ -126,14 +136,19 @@ func (t *tx) createToken(ctx context.Context, u User, spec TokenSpec) (k Token, 
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		digest(k.Secret), t.directory, u.ID, k.Kind, k.ID, micros(k.CreatedAt), micros(k.ExpiresAt), idle.Microseconds(), spec.Lasting, string(k.Document))
 	if err != nil {
-		return Token{}, t.taken(ctx, err, claim{"id", `SELECT 1 FROM token WHERE directory = $1 AND kind = $2 AND id = $3`, []any{t.directory, k.Kind, k.ID}})
+		return Token{}, t.taken(ctx, err, claim{"id", tokenIDTaken, []any{t.directory, k.Kind, k.ID}})
 	}
 	return k, nil
 }
 
-// newSecret returns 256 random bits: nobody guesses them, so that a fast
-// digest is all the hashing they need.
-func newSecret() password.Plain {
+// tokenIDTaken finds a token by kind and id. The last condition says of which
+// tokens the index of ids is.
+const tokenIDTaken = `SELECT 1 FROM token WHERE directory = $1 AND kind = $2 AND id = $3 AND id <> ''`
+
+// NewSecret returns what a token's secret is unless TokenSpec.Secret makes one:
+// 43 characters of base64url, 256 random bits. Nobody guesses them, so that a
+// fast digest is all the hashing they need.
+func NewSecret() password.Plain {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails: it ends the process instead
 	return password.Plain(base64.RawURLEncoding.EncodeToString(b))
@@ -182,8 +197,9 @@ func (k Token) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !no
 
 // AuthenticateToken returns the user whom a token of that kind stands for, and
 // the token, without its secret, in one query; target is as in Credentials. It
-// puts off the end of an idle token, though in steps of a minute: one that was
-// not used for all of its TTL has ended, at most a minute early. Errors:
+// puts off the end of an idle token, though in steps of a minute, or of a tenth
+// of its TTL if that is less: one that was not used for all of its TTL has
+// ended, at most a step early. Errors:
 // NotFound (unknown, of another kind, or ended), Expired (for a day; it may be
 // longer, and is NotFound after that).
 func (d *Directory) AuthenticateToken(ctx context.Context, kind string, secret password.Plain, target string) (Login, Token, error) {
@@ -205,7 +221,8 @@ func (d *Directory) AuthenticateToken(ctx context.Context, kind string, secret p
 	if k.expired(now) {
 		return Login{}, Token{}, &Error{Kind: Expired}
 	}
-	if renewed := now.Add(time.Duration(idle) * time.Microsecond); idle > 0 && renewed.Sub(k.ExpiresAt) > renewEvery {
+	ttl := time.Duration(idle) * time.Microsecond
+	if renewed := now.Add(ttl); ttl > 0 && renewed.Sub(k.ExpiresAt) > min(renewEvery, ttl/10) {
 		// A token that cannot be renewed is as good as it was: if there is no turn
 		// to write, the next use tries again.
 		if d.renew(ctx, secret, renewed) == nil {
@@ -227,8 +244,15 @@ func (d *Directory) renew(ctx context.Context, secret password.Plain, until time
 // Tokens returns the tokens of a kind that have not expired, oldest first, of
 // one user or, if userID is empty, of all.
 func (d *Directory) Tokens(ctx context.Context, kind, userID string) ([]Token, error) {
-	return d.readTokens(d.s.reader.QueryContext(ctx, `SELECT `+tokenColumns+` FROM token k
-		WHERE directory = $1 AND kind = $2 AND ($3 = '' OR user_id = $3) ORDER BY created_at, id`, d.name, kind, userID))
+	if userID != "" {
+		return d.readTokens(d.s.reader.QueryContext(ctx, selectTokensOf, d.name, kind, userID))
+	}
+	done, err := d.s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return d.readTokens(d.s.reader.QueryContext(ctx, selectTokens, d.name, kind))
 }
 
 // Token returns the token of a kind and id that has not expired. Errors:
@@ -237,7 +261,12 @@ func (d *Directory) Token(ctx context.Context, kind, id string) (Token, error) {
 	return first(d.readTokens(d.s.reader.QueryContext(ctx, selectToken, d.name, kind, id)))
 }
 
-const selectToken = `SELECT ` + tokenColumns + ` FROM token k WHERE directory = $1 AND kind = $2 AND id = $3 AND id <> ''`
+const (
+	tokensOfKind   = `SELECT ` + tokenColumns + ` FROM token k WHERE directory = $1 AND kind = $2`
+	selectTokens   = tokensOfKind + ` ORDER BY created_at, id`
+	selectTokensOf = tokensOfKind + ` AND user_id = $3 ORDER BY created_at, id`
+	selectToken    = tokensOfKind + ` AND id = $3 AND id <> ''`
+)
 
 // readTokens reads rows of tokenColumns, but for the tokens that have expired.
 func (d *Directory) readTokens(rows *sql.Rows, err error) (ts []Token, _ error) {
@@ -274,7 +303,7 @@ func (d *Directory) EndToken(ctx context.Context, by Actor, kind, id string) (k 
 		if k, err = first(d.readTokens(t.QueryContext(ctx, selectToken, t.directory, kind, id))); err != nil {
 			return err
 		}
-		_, err = t.endTokens(ctx, by, k.UserID, `kind = $3 AND id = $4`, kind, id)
+		_, err = t.endTokens(ctx, by, k.UserID, kind, ` AND id = $4`, id)
 		return err
 	})
 	if err != nil {
@@ -287,7 +316,7 @@ func (d *Directory) EndToken(ctx context.Context, by Actor, kind, id string) (k 
 // there were. A user without any is no error, nor is one that there is not.
 func (d *Directory) EndTokens(ctx context.Context, by Actor, kind, userID string) (n int, err error) {
 	err = d.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err = t.endTokens(ctx, by, userID, `kind = $3`, kind)
+		n, err = t.endTokens(ctx, by, userID, kind, ``)
 		return err
 	})
 	if err != nil {
@@ -296,11 +325,10 @@ func (d *Directory) EndTokens(ctx context.Context, by Actor, kind, userID string
 	return n, nil
 }
 
-// endTokens ends those of a user's tokens that the condition is true of, whose
-// parameters are $3 and on.
-func (t *tx) endTokens(ctx context.Context, by Actor, userID, condition string, args ...any) (int, error) {
-	n, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND `+condition,
-		append([]any{t.directory, userID}, args...)...)
+// endTokens ends the tokens of a kind that a user has, or those of them that the
+// condition is true of, whose parameters are $4 and on.
+func (t *tx) endTokens(ctx context.Context, by Actor, userID, kind, condition string, args ...any) (int, error) {
+	n, err := t.exec(ctx, deleteTokens+condition, append([]any{t.directory, userID, kind}, args...)...)
 	if err != nil || n == 0 {
 		return 0, err
 	}
@@ -308,8 +336,10 @@ func (t *tx) endTokens(ctx context.Context, by Actor, userID, condition string, 
 	if err != nil {
 		return 0, err
 	}
-	return int(n), t.record(ctx, by, TokensEnded, a.ID, a.Name, nil)
+	return int(n), t.record(ctx, by, tokenEvent(kind, "ended"), a.ID, a.Name, nil)
 }
+
+const deleteTokens = `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND kind = $3`
 
 // Secret is a token as its holder knows it.
 type Secret struct {
@@ -324,9 +354,14 @@ func (d *Directory) EndSecret(ctx context.Context, by Actor, secret Secret) erro
 		if err != nil {
 			return err
 		}
-		_, err = t.endTokens(ctx, by, k.UserID, `sha256 = $3`, digest(secret.Value))
-		return err
+		return t.end(ctx, by, k, secret)
 	})
+}
+
+// end ends the token that the secret is of.
+func (t *tx) end(ctx context.Context, by Actor, k Token, secret Secret) error {
+	_, err := t.endTokens(ctx, by, k.UserID, k.Kind, ` AND sha256 = $4`, digest(secret.Value))
+	return err
 }
 
 // tokenOf reads a token, expired or not. Errors: NotFound.
@@ -340,45 +375,86 @@ func (t *tx) tokenOf(ctx context.Context, secret Secret) (Token, error) {
 	return r.token(), wrap(err)
 }
 
+// TokenExchange is what is given for new tokens.
+type TokenExchange struct {
+	Old    Secret   // must be good
+	Others []Secret // end along with it, if they have not already; none may be another user's
+
+	// Check, unless it is nil, may refuse the exchange, given the old token
+	// without its secret; the rules for it are those of UserEdit.Edit, and the
+	// kind of its error is what the trail says.
+	Check func(old Token) error
+}
+
 // ExchangeTokens ends old tokens and makes new ones, and returns whose they
-// are: of two exchanges at once of the same old token one succeeds. Errors, of
-// old[0]: NotFound, Expired; of the others: NotFound if one is another user's,
-// while one that has expired is as good as one that is not, and one that is
-// gone is none; then those of CreateTokens but for WrongPassword.
-func (d *Directory) ExchangeTokens(ctx context.Context, by Actor, old []Secret, specs ...TokenSpec) (u User, ts []Token, err error) {
+// are: of two exchanges at once of the same old token one succeeds. A refusal is
+// an event, "refresh-refused" for an old token of that kind, about its user if it
+// is known.
+//
+// Errors: NotFound and Expired, of x.Old, then Check's own, then NotFound if one
+// of the others is another user's (that it has expired is as good as that it has
+// not, and one that is unknown is none); then those of CreateTokens but for
+// WrongPassword.
+func (d *Directory) ExchangeTokens(ctx context.Context, by Actor, x TokenExchange, specs ...TokenSpec) (u User, ts []Token, err error) {
+	var holder *account // nil: nobody's
+	var why error       // the exchange is refused
 	err = d.write(ctx, func(ctx context.Context, t *tx) error {
-		k, err := t.tokenOf(ctx, old[0])
+		k, err := t.tokenOf(ctx, x.Old)
+		if KindOf(err) == NotFound {
+			why = err
+		}
 		if err != nil {
 			return err
-		}
-		if k.expired(t.now) {
-			return &Error{Kind: Expired}
-		}
-		for _, other := range old {
-			o, err := t.tokenOf(ctx, other)
-			if KindOf(err) == NotFound {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if o.UserID != k.UserID {
-				return &Error{Kind: NotFound}
-			}
-			if _, err := t.exec(ctx, `DELETE FROM token WHERE sha256 = $1`, digest(other.Value)); err != nil {
-				return err
-			}
 		}
 		a, err := t.user(ctx, k.UserID)
 		if err != nil {
 			return err
 		}
-		u = a.User
-		ts, err = t.createTokens(ctx, by, u, specs)
+		u, holder = a.User, &a
+		if why = x.refuse(k, t.now); why != nil {
+			return why
+		}
+		actor := by
+		if by.ID == "" {
+			actor.ID, actor.Name = u.ID, u.Name // the old token says who it is
+		}
+		if err := t.end(ctx, actor, k, x.Old); err != nil {
+			return err
+		}
+		for _, other := range x.Others {
+			o, err := t.tokenOf(ctx, other)
+			switch {
+			case KindOf(err) == NotFound:
+				continue
+			case err != nil:
+				return err
+			case o.UserID != u.ID:
+				why = &Error{Kind: NotFound}
+				return why
+			}
+			if err := t.end(ctx, actor, o, other); err != nil {
+				return err
+			}
+		}
+		ts, err = t.createTokens(ctx, actor, u, specs)
 		return err
 	})
+	if why != nil {
+		err = d.refused(ctx, by, tokenEvent(x.Old.Kind, "refused"), holder, why)
+	}
 	if err != nil {
 		return User{}, nil, err
 	}
 	return u, ts, nil
+}
+
+// refuse says why the old token is not good for the exchange, nil if it is.
+func (x TokenExchange) refuse(old Token, now time.Time) error {
+	switch {
+	case old.expired(now):
+		return &Error{Kind: Expired}
+	case x.Check != nil:
+		return x.Check(old)
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ func TestTokens(t *testing.T) {
 	}
 	want(t, len(ts), 2)
 	want(t, len(ts[0].Secret), 43)
-	want(t, events(t, d, 1), []string{"tokens-created admin>bob ok"})
+	want(t, events(t, d, 2), []string{"access-created admin>bob ok", "refresh-created admin>bob ok"})
 	for _, tt := range []struct {
 		target string
 		user   *storage.User
@@ -202,6 +202,22 @@ func TestIdleTokens(t *testing.T) {
 	wantToken(t, d, k, storage.Expired) // asking is no use
 }
 
+// What does not live for ten minutes is renewed in steps of a tenth of that.
+func TestIdleTokensThatAreShort(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob"})
+	k := made(t, d, u, storage.TokenSpec{Kind: "session", TTL: time.Minute, Idle: true})
+	for range 5 {
+		c.Time = c.Add(53 * time.Second)
+		wantToken(t, d, k, good)
+		c.Time = c.Add(7 * time.Second)
+		wantToken(t, d, k, good)
+	}
+	c.Time = c.Add(time.Minute)
+	wantToken(t, d, k, storage.Expired)
+}
+
 func TestTokensThatLast(t *testing.T) {
 	c := newClock()
 	d := open(t, c.options).Directory("d")
@@ -255,9 +271,11 @@ func TestTokenSpecs(t *testing.T) {
 	wantKind(t, err, storage.Invalid, "document")
 	made(t, d, u, storage.TokenSpec{Kind: "other", ID: "1"})
 	ann := mustCreate(t, d, storage.NewUser{Name: "ann"})
-	hers := made(t, d, ann, storage.TokenSpec{Kind: "jwt", TTL: time.Minute})
+	hers := made(t, d, ann, storage.TokenSpec{Kind: "jwt", TTL: time.Minute, Sole: true})
+	want(t, events(t, d, 2), []string{"user-created admin>ann ok", "jwt-created admin>ann ok"}) // there was none to end
 
 	sole := made(t, d, u, storage.TokenSpec{Kind: "jwt", ID: "1", Sole: true})
+	want(t, events(t, d, 2), []string{"jwt-ended admin>bob ok", "jwt-created admin>bob ok"})
 	wantToken(t, d, own, storage.NotFound)
 	wantToken(t, d, hers, good)
 	sole.Secret, hers.Secret = "", ""
@@ -289,7 +307,7 @@ func TestEndTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, ended.UserID, "bob")
-	want(t, events(t, d, 1), []string{"tokens-ended admin>bob ok"})
+	want(t, events(t, d, 1), []string{"k-ended admin>bob ok"})
 	_, err = d.EndToken(t.Context(), admin, "k", "a")
 	wantKind(t, err, storage.NotFound)
 	_, err = d.EndToken(t.Context(), admin, "k", "") // those without an id are not ended by one
@@ -315,44 +333,71 @@ func TestEndTokens(t *testing.T) {
 	wantToken(t, d, e, good)
 }
 
+// pair is what a login might make.
+var pair = []storage.TokenSpec{{Kind: "access", TTL: time.Hour}, {Kind: "refresh", TTL: 3 * time.Hour}}
+
+// exchange exchanges a refresh token, with an access token, for new ones.
+func exchange(t *testing.T, d *storage.Directory, access, refresh storage.Token, check func(storage.Token) error) (storage.User, []storage.Token, error) {
+	t.Helper()
+	return d.ExchangeTokens(t.Context(), storage.Actor{Source: "192.0.2.2"}, storage.TokenExchange{
+		Old:    storage.Secret{Kind: "refresh", Value: refresh.Secret},
+		Others: []storage.Secret{{Kind: "access", Value: access.Secret}},
+		Check:  check,
+	}, pair...)
+}
+
 func TestExchangeTokens(t *testing.T) {
 	c := newClock()
 	d := open(t, c.options).Directory("d")
 	u := mustCreate(t, d, storage.NewUser{Name: "bob"})
 	ann := mustCreate(t, d, storage.NewUser{Name: "ann"})
-	pair := []storage.TokenSpec{{Kind: "access", TTL: time.Hour}, {Kind: "refresh", TTL: 3 * time.Hour}}
 	ts, err := d.CreateTokens(t.Context(), admin, u, pair...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hers := made(t, d, ann, pair[0])
-	exchange := func(refresh, access storage.Token) ([]storage.Token, error) {
-		got, ts, err := d.ExchangeTokens(t.Context(), admin, []storage.Secret{{Kind: "refresh", Value: refresh.Secret}, {Kind: "access", Value: access.Secret}}, pair...)
-		if err == nil {
-			want(t, got, u)
-		}
-		return ts, err
+	for _, refused := range []struct {
+		access, refresh storage.Token
+		check           func(storage.Token) error
+		kind            storage.Kind
+		event           string
+	}{
+		{hers, ts[1], nil, storage.NotFound, "refresh-refused >bob not found"},
+		{ts[1], ts[0], nil, storage.NotFound, "refresh-refused > not found"}, // the wrong way round
+		{ts[0], ts[1], func(old storage.Token) error {
+			want(t, old, storage.Token{Kind: "refresh", UserID: "bob", CreatedAt: c.Time, ExpiresAt: c.Add(3 * time.Hour), Document: raw("{}")})
+			return &storage.Error{Kind: storage.WrongPassword}
+		}, storage.WrongPassword, "refresh-refused >bob wrong password"},
+	} {
+		n := len(events(t, d, 1000))
+		got, none, err := exchange(t, d, refused.access, refused.refresh, refused.check)
+		wantKind(t, err, refused.kind)
+		want(t, got, storage.User{})
+		want(t, len(none), 0)
+		want(t, events(t, d, 1000)[n:], []string{refused.event})
 	}
-	_, err = exchange(ts[1], hers)
-	wantKind(t, err, storage.NotFound)
-	_, err = exchange(ts[0], ts[0]) // of the wrong kind
-	wantKind(t, err, storage.NotFound)
 	wantToken(t, d, ts[0], good)
 	wantToken(t, d, ts[1], good)
 	wantToken(t, d, hers, good)
 
 	c.Time = c.Add(2 * time.Hour) // the access token has expired
-	next, err := exchange(ts[1], ts[0])
+	n := len(events(t, d, 1000))
+	got, next, err := exchange(t, d, ts[0], ts[1], func(storage.Token) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
+	want(t, got, u)
 	want(t, next[1].ExpiresAt, c.Add(3*time.Hour))
+	// Whoever has the old token is its user.
+	want(t, events(t, d, 1000)[n:], []string{
+		"refresh-ended bob>bob ok", "access-ended bob>bob ok", "access-created bob>bob ok", "refresh-created bob>bob ok",
+	})
 	wantToken(t, d, ts[0], storage.NotFound)
 	wantToken(t, d, ts[1], storage.NotFound)
 	wantToken(t, d, next[0], good)
-	_, err = exchange(ts[1], ts[0])
+	_, _, err = exchange(t, d, ts[0], ts[1], nil)
 	wantKind(t, err, storage.NotFound)
-	if _, err := exchange(next[1], ts[0]); err != nil { // whose access token is long gone
+	if _, _, err := exchange(t, d, ts[0], next[1], nil); err != nil { // whose access token is long gone
 		t.Fatal(err)
 	}
 	wantToken(t, d, next[0], good)
@@ -362,8 +407,9 @@ func TestExchangeTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Time = c.Add(3 * time.Hour)
-	_, err = exchange(late[1], late[0])
+	_, _, err = exchange(t, d, late[0], late[1], func(storage.Token) error { return errRefused })
 	wantKind(t, err, storage.Expired)
+	want(t, events(t, d, 1), []string{"refresh-refused >bob expired"})
 
 	// Of many exchanges at once of one token, one succeeds.
 	if late, err = d.CreateTokens(t.Context(), admin, u, pair...); err != nil {
@@ -373,7 +419,7 @@ func TestExchangeTokens(t *testing.T) {
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			if _, err := exchange(late[1], late[0]); err == nil {
+			if _, _, err := exchange(t, d, late[0], late[1], nil); err == nil {
 				won.Add(1)
 			} else if storage.KindOf(err) != storage.NotFound {
 				t.Error(err)
@@ -382,4 +428,24 @@ func TestExchangeTokens(t *testing.T) {
 	}
 	all.Wait()
 	want(t, won.Load(), int32(1))
+}
+
+// An exchange by somebody who is signed in is that user's, and may be of one
+// token alone; what goes wrong with the new ones is no refusal.
+func TestExchangeOneToken(t *testing.T) {
+	d := open(t).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob"})
+	k := made(t, d, u, storage.TokenSpec{Kind: "k"})
+	n := len(events(t, d, 1000))
+	x := storage.TokenExchange{Old: storage.Secret{Kind: "k", Value: k.Secret}}
+	_, _, err := d.ExchangeTokens(t.Context(), admin, x, storage.TokenSpec{Kind: "k", Document: raw("1")})
+	wantKind(t, err, storage.Invalid, "document")
+	want(t, len(events(t, d, 1000)), n)
+	wantToken(t, d, k, good)
+	if _, _, err := d.ExchangeTokens(t.Context(), admin, x, storage.TokenSpec{Kind: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, events(t, d, 1000)[n:], []string{"k-ended admin>bob ok", "k-created admin>bob ok"})
+	_, _, err = d.ExchangeTokens(t.Context(), admin, storage.TokenExchange{})
+	wantKind(t, err, storage.NotFound)
 }

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"regexp"
 	"slices"
@@ -31,7 +32,7 @@ type User struct {
 	Document    json.RawMessage // whatever else its owner keeps about it: a JSON object, {} if nothing
 
 	PasswordSetAt time.Time // UTC; zero: there is none
-	PasswordOwn   bool      // it was set by the user, and not by somebody else
+	PasswordOwn   bool      // the user has set it since, and nobody else; false for the one that the user was made with
 
 	version int64 // of the password as read; see newVersion
 }
@@ -395,7 +396,8 @@ type UserEdit struct {
 	// else there is; the rules for it are those of Edit.
 	Check func(View, User) error
 	// Quiet is for what an owner notes about a user that nobody asked it to,
-	// such as the last login: UpdatedAt stays, and there is no event.
+	// such as the last login: UpdatedAt stays, and there is no UserUpdated. Roles
+	// that change are recorded all the same, and a password is set as always.
 	Quiet bool
 
 	// Password, Hash and Policy set a password as in NewUser, without asking
@@ -406,10 +408,26 @@ type UserEdit struct {
 }
 
 // UpdateUser changes a user and returns it as changed. A new password ends
-// the user's tokens. Errors: NotFound, Invalid (hash), WeakPassword, Busy, then
-// Edit's and Check's own, then Invalid (name, document, or the member that Edit may not
-// change: id, created, password), then Exists (name, email).
+// the user's tokens but for the lasting ones. Errors: NotFound, Invalid (hash),
+// WeakPassword, Busy, then Edit's and Check's own, then Invalid (name, document,
+// or the member that Edit may not change: id, created, password), then Exists
+// (name, email).
 func (d *Directory) UpdateUser(ctx context.Context, by Actor, e UserEdit) (User, error) {
+	for {
+		// As in SetPassword.
+		if u, err := d.updateUser(ctx, by, e); !errors.Is(err, errReplaced) {
+			return u, err
+		}
+	}
+}
+
+// errReplaced says that the password to be replaced is another by now. It is
+// none of the kinds, since those may be Edit's and Check's own.
+var errReplaced = errors.New("the password was replaced meanwhile")
+
+// updateUser is UpdateUser, but for errReplaced, which comes before Edit is
+// called.
+func (d *Directory) updateUser(ctx context.Context, by Actor, e UserEdit) (User, error) {
 	before, err := d.accountByID(ctx, e.ID)
 	if err != nil {
 		return User{}, err
@@ -423,6 +441,9 @@ func (d *Directory) UpdateUser(ctx context.Context, by Actor, e UserEdit) (User,
 		a, err := t.user(ctx, e.ID)
 		if err != nil {
 			return err
+		}
+		if hash != "" && a.version != before.version {
+			return errReplaced
 		}
 		u = a.User
 		if e.Edit != nil {
@@ -493,7 +514,8 @@ func (t *tx) updateUser(ctx context.Context, by Actor, old User, u *User, quiet 
 	return t.record(ctx, by, RolesChanged, u.ID, u.Name, nil)
 }
 
-// DeleteUser deletes a user, with roles and tokens, and returns it as it was.
+// DeleteUser deletes a user, with roles, tokens and old passwords, and returns
+// it as it was.
 // Errors: NotFound.
 func (d *Directory) DeleteUser(ctx context.Context, by Actor, id string) (User, error) {
 	var a account

@@ -31,8 +31,9 @@ func parsePlace(s string) (place, error) {
 	return p, err
 }
 
-// public says whether others than this machine may reach the address. Of a name
-// other than localhost only listening tells.
+// public says whether others than this machine may reach the address, as far as
+// that shows: every name but localhost counts as one that they reach, wherever it
+// leads.
 func (p place) public() bool {
 	host, _, _ := net.SplitHostPort(p.address)
 	ip := net.ParseIP(host)
@@ -70,7 +71,7 @@ func listen(ctx context.Context, s settings) (ls []listening, err error) {
 			return ls, err
 		}
 		ls = append(ls, listening{p, l})
-		if s.demo && !isLoopback(l.Addr()) { // a name may lead anywhere
+		if s.demo && !isLoopback(l.Addr()) { // localhost, too, may lead anywhere
 			return ls, errPublicDemo(l.Addr().String())
 		}
 	}

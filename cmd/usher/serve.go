@@ -27,13 +27,16 @@ import (
 
 // settings are what serve can be told.
 type settings struct {
-	listen      []string
-	db          string
-	demo        bool
-	logFormat   string
+	listen    []string
+	db        string
+	demo      bool
+	logFormat string
+	rateLimit int
+
 	milvusAuth  bool
 	milvusRules string
-	rateLimit   int
+	milvusUsers int
+	milvusRoles int
 
 	places    []place                   // what listen says
 	temporary bool                      // the store goes with the server
@@ -66,6 +69,8 @@ as USHER_<API>_ADMIN_PASSWORD. Fusion's is set by the first POST /api instead.`,
 	flags.IntVar(&s.rateLimit, "applivery-rate-limit", 10_000, "how many `requests` an hour Applivery takes from one address; 0: any number")
 	flags.BoolVar(&s.milvusAuth, "milvus-auth", true, "whether Milvus asks who calls (its authorizationEnabled)")
 	flags.StringVar(&s.milvusRules, "milvus-password-rules", string(milvus.Documented), "`rules` for Milvus' names and passwords: documented or server")
+	flags.IntVar(&s.milvusUsers, "milvus-max-users", 100, "how many `users` Milvus takes, root included (its maxUserNum)")
+	flags.IntVar(&s.milvusRoles, "milvus-max-roles", 10, "how many `roles` Milvus takes, admin and public included (its maxRoleNum)")
 	return cmd
 }
 
@@ -96,6 +101,12 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	case milvus.Documented, milvus.Server:
 	default:
 		return fmt.Errorf("password rules %q of Milvus: they are documented or server", s.milvusRules)
+	}
+	if s.milvusUsers < 1 {
+		return fmt.Errorf("--milvus-max-users: %d leaves no room for root", s.milvusUsers)
+	}
+	if s.milvusRoles < 2 {
+		return fmt.Errorf("--milvus-max-roles: %d leaves no room for admin and public", s.milvusRoles)
 	}
 	if len(s.listen) == 0 {
 		return errors.New("--listen: no address")
@@ -143,6 +154,15 @@ const (
 func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error) {
 	logger := newLogger(s.logFormat, stderr)
 
+	// Listening comes first: before the store, so that an address that cannot be
+	// had leaves no file behind, and before the first administrators' hashes, so
+	// that a client that connects meanwhile waits instead of being refused.
+	listeners, err := listen(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeAll(listeners) }() // a server has closed its own before
+
 	path := s.db
 	if s.temporary {
 		dir, err := os.MkdirTemp("", "usher-demo-")
@@ -163,29 +183,26 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	handler, err := handlers.New(store, handlers.Options{
 		Logger: logger, Metrics: metrics, Version: version(),
 		Applivery: applivery.Options{RateLimit: cmp.Or(s.rateLimit, -1)},
-		Milvus:    milvus.Options{AuthenticationOff: !s.milvusAuth, Rules: milvus.Rules(s.milvusRules)},
+		Milvus: milvus.Options{
+			AuthenticationOff: !s.milvusAuth, Rules: milvus.Rules(s.milvusRules),
+			MaxUsers: s.milvusUsers, MaxRoles: s.milvusRoles,
+		},
 	})
 	if err != nil {
 		return err
 	}
 
-	// Listening comes before the first administrators' hashes: a client that
-	// connects meanwhile waits instead of being refused.
-	listeners, err := listen(ctx, s)
+	err = handlers.Seed(ctx, store, handlers.World{Demo: s.demo, Passwords: s.passwords, Made: printAdministrator(stderr)})
 	if err != nil {
 		return err
 	}
-	err = handlers.Seed(ctx, store, handlers.World{Demo: s.demo, Passwords: s.passwords, Made: printAdministrator(stderr)})
 	servers := make([]*http.Server, len(listeners))
 	for i, l := range listeners {
-		var h http.Handler
-		if err == nil {
-			h, err = l.handler(handler)
+		h, err := l.handler(handler)
+		if err != nil {
+			return err
 		}
 		servers[i] = newServer(h, logger)
-	}
-	if err != nil {
-		return errors.Join(err, closeAll(listeners))
 	}
 
 	if isTerminal(stdout) {

@@ -396,6 +396,13 @@ func TestOnePortForOneAPI(t *testing.T) {
 	if a := send(t, "GET", saymon+"/node/api/users/current", "", basic("Bob", "qwerty")); a.status != 200 {
 		t.Error(a)
 	}
+	for _, page := range []string{"healthz", "readyz", "metrics", "openapi/milvus.yaml", ""} {
+		for _, url := range []string{p.url, milvus} {
+			if a := send(t, "HEAD", url+"/_usher/"+page, ""); a.status != 200 || a.body != "" {
+				t.Errorf("HEAD %s: %s", page, a)
+			}
+		}
+	}
 	send(t, "GET", milvus+"/_usher/healthz", "").expect(t, 200, "ok\n")
 	for _, url := range []string{p.url, milvus} {
 		if a := send(t, "GET", url+"/_usher/metrics", ""); !strings.Contains(a.body, `usher_requests_total{api="milvus",operation="listUsers",status="403"} 2`) {
@@ -450,6 +457,8 @@ func TestSettings(t *testing.T) {
 		{"log format", nil, []string{"serve", "--log-format", "xml"}, `log format "xml"`},
 		{"rules", []string{"USHER_MILVUS_PASSWORD_RULES=none"}, []string{"serve"}, `password rules "none"`},
 		{"rate limit", nil, []string{"serve", "--applivery-rate-limit", "-1"}, "-1 is less than none"},
+		{"users", nil, []string{"serve", "--milvus-max-users", "0"}, "0 leaves no room for root"},
+		{"roles", []string{"USHER_MILVUS_MAX_ROLES=1"}, []string{"serve"}, "1 leaves no room for admin and public"},
 		{"no file", nil, []string{"serve", "--db", "", "--listen", "127.0.0.1:0"}, "a store needs a file"},
 		{"no file, by variable", []string{"USHER_DB="}, []string{"serve", "--listen", "127.0.0.1:0"}, "a store needs a file"},
 		{"no address", []string{"USHER_LISTEN="}, []string{"serve"}, "--listen: no address"},
@@ -476,6 +485,41 @@ func TestSettings(t *testing.T) {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
+	}
+}
+
+// A place that cannot be had leaves no store behind, and no other place taken.
+func TestPlaceThatCannotBeHad(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for _, address := range []string{taken.Addr().String(), "127.0.0.1:99999"} {
+		for _, demo := range []string{"--demo=false", "--demo"} {
+			dir := t.TempDir()
+			out, err := command(t, dir, nil, "serve", demo, "--listen", "127.0.0.1:0", "--listen", address).CombinedOutput()
+			left, _ := os.ReadDir(dir)
+			if err == nil || !strings.Contains(string(out), "listen tcp") || len(left) != 0 {
+				t.Errorf("%s %s: %v, left behind: %v, said: %s", demo, address, err, left, out)
+			}
+		}
+	}
+}
+
+// Milvus has room for as many as it is told.
+func TestLimitsOfMilvus(t *testing.T) {
+	p := start(t, t.TempDir(), []string{"USHER_MILVUS_MAX_ROLES=3"}, "--demo", "--milvus-max-users", "3")
+	root := bearer("root:Milvus")
+	for _, step := range []struct{ path, body string }{
+		{"users/create", `{"userName":"%s","password":"P@ssw0rd!"}`},
+		{"roles/create", `{"roleName":"%s"}`},
+	} {
+		url := p.url + "/v2/vectordb/" + step.path
+		send(t, "POST", url, fmt.Sprintf(step.body, "third"), root).expect(t, 200, `{"code":0,"data":{}}`)
+		if a := send(t, "POST", url, fmt.Sprintf(step.body, "fourth"), root); strings.Contains(a.body, `"code":0,`) || a.status != 200 {
+			t.Errorf("one too many: %s", a)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,8 +78,9 @@ type Options struct {
 	Metrics   prometheus.Registerer // nil: none
 	BodyLimit int64                 // bytes; 0: DefaultBodyLimit
 	Timeout   time.Duration         // for a whole request; 0: DefaultTimeout. The server's ReadTimeout should be the same
-	// EveryPath has the last of the APIs answer all that no route does, as its
-	// vendor's own server would.
+	// EveryPath has an API answer outside of its roots, too, as its vendor's own
+	// server would: every path and verb that no other route takes is unknown to
+	// it. Of several APIs it is the last.
 	EveryPath bool
 }
 
@@ -205,12 +207,20 @@ func (a *api) at(path string) string {
 	return a.Roots[0] + path
 }
 
-// below is the contract's path for one that was asked for.
+// below is the contract's path for one that was asked for, the reverse of at;
+// empty for one that is below none of the roots, see Options.EveryPath.
 func (a *api) below(path string) string {
-	if path == a.Roots[0] {
-		return "/"
+	for i, root := range a.Roots {
+		rest, found := strings.CutPrefix(path, root)
+		switch {
+		case !found || rest != "" && rest[0] != '/':
+		case i > 0:
+			return path
+		case a.at(rest) == path: // and not where a further root is served
+			return cmp.Or(rest, "/")
+		}
 	}
-	return strings.TrimPrefix(path, a.Roots[0])
+	return ""
 }
 
 // recorders are reused: an answer is a few hundred bytes.
@@ -302,7 +312,11 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 
 func (a *api) unknown(call *Call) error {
 	r := call.Request // the router goes by the path as it is escaped: a%2Fb is one segment
-	return &RouteError{Method: r.Method, Path: r.URL.Path, Allow: a.Contract.allow(a.below(echo.GetPath(r)))}
+	unknown := &RouteError{Method: r.Method, Path: r.URL.Path}
+	if path := a.below(echo.GetPath(r)); path != "" {
+		unknown.Allow = a.Contract.allow(path)
+	}
+	return unknown
 }
 
 // fail answers err, and logs it if it is the server's own fault.

@@ -59,6 +59,7 @@ components:
         mail: {type: string, format: email, x-order: 3}
         tags: {type: array, x-order: 4, items: {type: string, maxLength: 3}}
         count: {type: integer, x-order: 5}
+        loud: {type: boolean, x-order: 7}
         limits: {type: object, x-order: 6, additionalProperties: {type: integer}}
 `
 
@@ -68,6 +69,7 @@ type thing struct {
 	Mail   string   `json:"mail"`
 	Tags   []string `json:"tags"`
 	Count  int64    `json:"count"`
+	Loud   bool     `json:"loud,omitempty"`
 }
 
 // server is acme, served. Its handlers do what the generated ones do.
@@ -229,6 +231,22 @@ func TestRoutes(t *testing.T) {
 	}
 	if w := s.do("GET", "/acmes", ""); w.Header().Get("X-Request-Id") != "" {
 		t.Error("the edge answered outside of its roots")
+	}
+}
+
+// With EveryPath an API answers everywhere, and knows its own paths only below
+// its roots.
+func TestEveryPath(t *testing.T) {
+	s := serve(t, func(s *server) { s.options.EveryPath = true })
+	for path, want := range map[string]int{
+		"/acme/things/a": 405, "/acme": 405, "/acme/": 405, "/token": 405,
+		"/": 404, "/things/a": 404, "/things/latest": 404, "/acmes": 404, "/acmes/things/a": 404, "/acme/token": 404,
+		"/tokens": 404, "/token/things/a": 404, "/acm": 404,
+	} {
+		w := s.do("DELETE", path, "")
+		if w.Code != want || (w.Header().Get("Allow") != "") != (want == 405) || w.Header().Get("X-Request-Id") == "" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
 	}
 }
 

@@ -38,6 +38,9 @@ type BodyRules struct {
 	NullIsObject bool
 	// NullIsAbsent takes a member that is null for one that is not there.
 	NullIsAbsent bool
+	// BooleanWords takes the strings true and false, in any case, for what they
+	// say where the contract wants a boolean.
+	BooleanWords bool
 	// TrailingIgnored reads the first JSON value and leaves what follows it.
 	TrailingIgnored bool
 }
@@ -259,7 +262,7 @@ func (a *api) readBody(ctx context.Context, r *http.Request, op *operation) (val
 
 // settle makes one value of what a vendor's parser takes for the same: 1e2 and
 // 100.0 are the integer 100, which the generated types would not take as
-// written; and null may be as good as absent. That is so for members that a
+// written; "true" may be as good as true, and null as absent. The latter is so for members that a
 // schema names, or that none knows: in a map from names to values a null is no
 // absence, and the validator refuses it.
 func (a *api) settle(value any, schema *openapi3.Schema) any {
@@ -277,6 +280,15 @@ func (a *api) settle(value any, schema *openapi3.Schema) any {
 		items, _ := step(schema, "0")
 		for i, item := range v {
 			v[i] = a.settle(item, items)
+		}
+	case string:
+		if a.Body.BooleanWords && schema != nil && schema.Type.Is("boolean") {
+			switch strings.ToLower(v) {
+			case "true":
+				return true
+			case "false":
+				return false
+			}
 		}
 	case json.Number:
 		if strings.ContainsAny(string(v), ".eE") {

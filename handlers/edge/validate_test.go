@@ -44,6 +44,29 @@ func TestIntegersHoweverTheyAreWritten(t *testing.T) {
 	s.expect(w, 400, `{"error":"the request does not fit the contract: body count: type"}`)
 }
 
+// A vendor may take the words true and false for booleans, but no others, and
+// not where the contract wants a string.
+func TestBooleansInWords(t *testing.T) {
+	for said, want := range map[string]int{
+		`true`: 200, `"true"`: 200, `"TRUE"`: 200, `false`: 200, `"False"`: 200,
+		`"yes"`: 400, `""`: 400, `" true"`: 400, `1`: 400, `"fal\u017fe"`: 400, `["true"]`: 400,
+	} {
+		for _, words := range []bool{true, false} {
+			if want == 200 && !words && said[0] == '"' {
+				want = 400
+			}
+			s := serve(t, func(s *server) { s.api.Body.BooleanWords = words })
+			w := s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678","tags":["TRU"],"loud":`+said+`}`)
+			if w.Code != want || want == 200 && (s.bound.Loud != strings.Contains(strings.ToLower(said), "true") || s.bound.Tags[0] != "TRU") {
+				t.Errorf("%s, words %v: %d %s, bound %+v", said, words, w.Code, w.Body, s.bound)
+			}
+		}
+	}
+	s := serve(t, func(s *server) { s.api.Body.BooleanWords = true })
+	s.expect(s.do("PATCH", "/acme/things/a", `{"role":"user","secret":"12345678","mail":"true"}`), 400,
+		`{"error":"the request does not fit the contract: body mail: format"}`)
+}
+
 // A value that fits the schema and not the Go type must not be decoded again.
 func TestValueBeyondTheGeneratedTypeIsRefused(t *testing.T) {
 	s := serve(t, nil)

@@ -24,17 +24,29 @@ CREATE INDEX user_role_role ON user_role (directory, role);
 ALTER TABLE "user" ADD COLUMN password_set_at INTEGER;
 ALTER TABLE "user" ADD COLUMN password_own INTEGER NOT NULL DEFAULT 0;
 
-UPDATE "user" SET password_set_at = coalesce(updated_at, created_at) WHERE password_hash <> '';
+UPDATE "user" SET password_set_at = created_at WHERE password_hash <> '';
+
+-- The trail knows of every password since the first. It may also know of an
+-- earlier user of the same id, all before this one was made.
+UPDATE "user" SET password_set_at = e.at, password_own = e.actor_id = e.target_id
+FROM event e
+WHERE e.id IN (
+        SELECT max(id) FROM event
+        WHERE kind IN ('user-created', 'user-deleted', 'password-changed', 'password-set')
+        GROUP BY directory, target_id
+    )
+    AND e.kind IN ('password-changed', 'password-set')
+    AND e.directory = "user".directory AND e.target_id = "user".id AND "user".password_hash <> '';
 
 -- Passwords that were replaced, as many as the policy in force forbids to come
--- back. A random version says which is which, and set_at which is newer.
+-- back, the latest at the greatest position. Times would not do: clocks are set
+-- back, and two changes may come within one tick.
 CREATE TABLE password_history (
-    directory        TEXT    NOT NULL,
-    user_id          TEXT    NOT NULL,
-    password_version INTEGER NOT NULL,
-    replaced_at      INTEGER NOT NULL,
-    password_hash    TEXT    NOT NULL,
-    PRIMARY KEY (directory, user_id, password_version),
+    directory     TEXT    NOT NULL,
+    user_id       TEXT    NOT NULL,
+    position      INTEGER NOT NULL,
+    password_hash TEXT    NOT NULL,
+    PRIMARY KEY (directory, user_id, position),
     FOREIGN KEY (directory, user_id) REFERENCES "user" (directory, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
@@ -63,5 +75,6 @@ SELECT sha256, directory, user_id, kind, '', created_at, expires_at, 0, 0, '{}' 
 
 DROP TABLE token_1;
 
-CREATE INDEX token_user ON token (directory, user_id, kind);
+CREATE INDEX token_user ON token (directory, user_id, expires_at);
+CREATE INDEX token_kind ON token (directory, kind, user_id);
 CREATE UNIQUE INDEX token_id ON token (directory, kind, id) WHERE id <> '';
