@@ -59,7 +59,6 @@ func appliveryCredentials(t *testing.T, w *world, operation string, kind credent
 	switch kind {
 	case none:
 		caller = tokenPair{}
-		caller.Data.RefreshToken.Token, caller.Data.AccessToken.Token = "none", ""
 	case junk:
 		caller.Data.AccessToken.Token, caller.Data.RefreshToken.Token = "no-such-token", "no-such-token"
 	case expired:
@@ -79,9 +78,9 @@ func appliveryCredentials(t *testing.T, w *world, operation string, kind credent
 	}
 	q := appliveryRequests[operation]
 	access := caller.Data.AccessToken.Token
-	body := strings.NewReplacer("USER", email, "FRESH", w.fresh("fresh")+"@example.com", "ACCESS", "x"+access, "REFRESH", caller.Data.RefreshToken.Token).Replace(q.body)
-	if operation == "refresh" && access != "" {
-		body = strings.Replace(body, `"x`+access, `"`+access, 1)
+	body := strings.NewReplacer("USER", email, "FRESH", w.fresh("fresh")+"@example.com", "ACCESS", access, "REFRESH", caller.Data.RefreshToken.Token).Replace(q.body)
+	if operation == "refresh" && kind == none {
+		body = "{}"
 	}
 	authorization := "Bearer " + access
 	if public || kind == none {

@@ -792,9 +792,9 @@ type ClientInterface interface {
 
 	// RefreshWithBody Exchange tokens
 	//
-	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 	//
-	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -803,9 +803,9 @@ type ClientInterface interface {
 
 	// Refresh Exchange tokens
 	//
-	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 	//
-	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1007,9 +1007,9 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 
 // RefreshWithBody Exchange tokens
 //
-// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 //
-// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1028,9 +1028,9 @@ func (c *Client) RefreshWithBody(ctx context.Context, contentType string, body i
 
 // Refresh Exchange tokens
 //
-// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 //
-// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1872,9 +1872,9 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshWithBodyWithResponse Exchange tokens
 	//
-	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 	//
-	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1883,9 +1883,9 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshWithResponse Exchange tokens
 	//
-	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+	// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 	//
-	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+	// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3194,9 +3194,9 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 
 // RefreshWithBodyWithResponse Exchange tokens
 //
-// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 //
-// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3211,9 +3211,9 @@ func (c *ClientWithResponses) RefreshWithBodyWithResponse(ctx context.Context, c
 
 // RefreshWithResponse Exchange tokens
 //
-// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
+// Ends a refresh token, and the access token that came with it, and makes a new pair. The access token may have expired, however long ago; the refresh token may not. Of two exchanges at once of the same refresh token one succeeds. Anybody who has the tokens may call it.
 //
-// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the same user's if it is still known (4004).
+// Checks: validation (6002), refresh token (4004, 4005), access token, which must be the one that came with the refresh token (4004). Nothing ends by an exchange that is refused.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -75,8 +75,8 @@ func (o Options) API(store *storage.Store) (edge.API, error) {
 		Authenticate: s.authenticate,
 		Fail:         fail,
 		// As Express' body-parser leaves it: without a body it understands,
-		// the request's members are those of {}.
-		Body: edge.BodyRules{OtherIsEmpty: true, EmptyIsObject: true},
+		// the request's members are those of {}. The booleans are Joi's.
+		Body: edge.BodyRules{OtherIsEmpty: true, EmptyIsObject: true, BooleanWords: true},
 		JSON: edge.JSONStyle{ContentType: "application/json; charset=utf-8"},
 		// The vendor documents none; this is what most of the field reads.
 		RequestID: "X-Request-Id",

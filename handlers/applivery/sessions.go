@@ -2,6 +2,10 @@ package applivery
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -69,20 +73,62 @@ func (s *server) logIn(ctx context.Context, p gen.LoginPayload) (storage.User, [
 	u := found.User
 	call.Principal = u.Name
 	by.ID, by.Name = u.ID, u.Name
-	tokens, err := s.users.CreateTokens(ctx, by, u, pair...)
+	tokens, err := s.users.CreateTokens(ctx, by, u, newPair()...)
 	return u, tokens, err
 }
 
-// pair is what a login makes: the access token, and the refresh token.
-var pair = []storage.TokenSpec{{Kind: accessToken, TTL: accessTTL}, {Kind: refreshToken, TTL: refreshTTL}}
+// newPair is what a login makes: an access token, and a refresh token that knows
+// which access token came with it, however long that has been gone.
+func newPair() []storage.TokenSpec {
+	access := storage.NewSecret()
+	return []storage.TokenSpec{
+		{Kind: accessToken, TTL: accessTTL, Secret: func(storage.Token) (password.Plain, error) { return access, nil }},
+		{Kind: refreshToken, TTL: refreshTTL, Document: mate{digest(access)}.encode()},
+	}
+}
+
+// mate is what a refresh token's document says.
+type mate struct {
+	Access string `json:"access"` // the digest of the access token
+}
+
+func (m mate) encode() json.RawMessage {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // a string does encode
+	}
+	return b
+}
+
+// digest is an access token, told to nobody who does not have it.
+func digest(access password.Plain) string {
+	sum := sha256.Sum256([]byte(access))
+	return hex.EncodeToString(sum[:])
+}
+
+// cameWith refuses a refresh token that another access token came with.
+func cameWith(access password.Plain) func(refresh storage.Token) error {
+	return func(refresh storage.Token) error {
+		var m mate
+		if err := json.Unmarshal(refresh.Document, &m); err != nil {
+			return fmt.Errorf("document of a refresh token of user %s: %w", refresh.UserID, err)
+		}
+		if m.Access != digest(access) {
+			return &storage.Error{Kind: storage.NotFound}
+		}
+		return nil
+	}
+}
 
 // Refresh makes a new pair of tokens for an old one.
 func (s *server) Refresh(ctx context.Context, r gen.RefreshRequestObject) (gen.RefreshResponseObject, error) {
 	call := edge.CallFrom(ctx)
-	u, tokens, err := s.users.ExchangeTokens(ctx, storage.Actor{Source: call.Source, Request: call.ID}, []storage.Secret{
-		{Kind: refreshToken, Value: password.Plain(r.Body.RefreshToken)},
-		{Kind: accessToken, Value: password.Plain(r.Body.LastAccessToken)},
-	}, pair...)
+	access := password.Plain(r.Body.LastAccessToken)
+	u, tokens, err := s.users.ExchangeTokens(ctx, storage.Actor{Source: call.Source, Request: call.ID}, storage.TokenExchange{
+		Old:    storage.Secret{Kind: refreshToken, Value: password.Plain(r.Body.RefreshToken)},
+		Others: []storage.Secret{{Kind: accessToken, Value: access}},
+		Check:  cameWith(access),
+	}, newPair()...)
 	if err != nil {
 		return nil, refusal(call.Operation, err)
 	}
