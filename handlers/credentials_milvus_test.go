@@ -10,7 +10,8 @@ func init() { credentialed["milvus"] = milvusCredentials }
 
 // milvusRequests are a path and a body for each operation, about things that
 // the administrator makes before each request anew: USER, with the password
-// First-Passw0rd, ROLE, GROUP; FRESH is a name that nothing has.
+// First-Passw0rd, ROLE, which USER has, GROUP, which belongs to nobody; FRESH is a
+// name that nothing has.
 var milvusRequests = map[string]struct{ path, body string }{
 	"createUser":                {"users/create", `{"userName":"FRESH","password":"First-Passw0rd"}`},
 	"describeUser":              {"users/describe", `{"userName":"USER"}`},
@@ -44,6 +45,7 @@ func milvusCredentials(t *testing.T, w *world, operation string, kind credential
 	prepare("users/create", named.Replace(`{"userName":"USER","password":"First-Passw0rd"}`))
 	prepare("users/create", `{"userName":"`+other+`","password":"First-Passw0rd"}`)
 	prepare("roles/create", named.Replace(`{"roleName":"ROLE"}`))
+	prepare("users/grant_role", named.Replace(`{"userName":"USER","roleName":"ROLE"}`))
 	prepare("privilege_groups/create", named.Replace(`{"privilegeGroupName":"GROUP"}`))
 	q := milvusRequests[operation]
 	header := ""
@@ -57,6 +59,9 @@ func milvusCredentials(t *testing.T, w *world, operation string, kind credential
 		prepare("users/update_password", `{"userName":"`+other+`","password":"First-Passw0rd","newPassword":"Second-Passw0rd"}`)
 		header = "Bearer " + other + ":First-Passw0rd"
 	case another, without:
+		if kind == another && !strings.Contains(q.body, "USER") && !strings.Contains(q.body, "ROLE") {
+			return nil, "nobody's own"
+		}
 		header = "Bearer " + other + ":First-Passw0rd"
 	case with:
 		header = admin

@@ -29,8 +29,8 @@ type AlterPrivilegeGroupRequest struct {
 	// PrivilegeGroupName The group's name.
 	PrivilegeGroupName string `json:"privilegeGroupName"`
 
-	// Privileges The names of privileges. Not required by the parser, and yet never empty (1100).
-	Privileges *[]string `json:"privileges,omitempty"`
+	// Privileges The names of privileges. Not required by the parser, and yet never empty (1100). Among them, null is "".
+	Privileges *[]*string `json:"privileges,omitempty"`
 }
 
 // CreateUserRequest A user to create. The rules for names and passwords are business logic, told by code 1100.
@@ -134,7 +134,7 @@ type GrantsResult struct {
 	// Code 0, or the number of the error.
 	Code int32 `json:"code"`
 
-	// Data The grants, by object type, object and privilege. Absent if `code` is not 0.
+	// Data The grants, by object type, by database and object, and by the name that the server keeps the privilege under: `*`, `Privilege…`, of a group `PrivilegeGroup…`. Absent if `code` is not 0.
 	Data *[]Grant `json:"data,omitempty"`
 
 	// Message What is wrong. Absent if `code` is 0.
@@ -172,6 +172,9 @@ type PrivilegeGroup struct {
 type PrivilegeGroupRequest struct {
 	// PrivilegeGroupName The group's name, at most 255 bytes; a letter or an underscore first, then also digits.
 	PrivilegeGroupName string `json:"privilegeGroupName"`
+
+	// Privileges Without effect, but for the type error (1801).
+	Privileges *[]*string `json:"privileges,omitempty"`
 }
 
 // PrivilegeGroupsResult The privilege groups, or an error.
@@ -727,7 +730,7 @@ type ClientInterface interface {
 
 	// GrantPrivilegeWithBody Grant a privilege to a role
 	//
-	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -736,7 +739,7 @@ type ClientInterface interface {
 
 	// GrantPrivilege Grant a privilege to a role
 	//
-	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1248,7 +1251,7 @@ func (c *Client) DropRole(ctx context.Context, params *DropRoleParams, body Drop
 
 // GrantPrivilegeWithBody Grant a privilege to a role
 //
-// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1267,7 +1270,7 @@ func (c *Client) GrantPrivilegeWithBody(ctx context.Context, params *GrantPrivil
 
 // GrantPrivilege Grant a privilege to a role
 //
-// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3212,7 +3215,7 @@ type ClientWithResponsesInterface interface {
 
 	// GrantPrivilegeWithBodyWithResponse Grant a privilege to a role
 	//
-	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3221,7 +3224,7 @@ type ClientWithResponsesInterface interface {
 
 	// GrantPrivilegeWithResponse Grant a privilege to a role
 	//
-	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+	// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6009,7 +6012,7 @@ func (c *ClientWithResponses) DropRoleWithResponse(ctx context.Context, params *
 
 // GrantPrivilegeWithBodyWithResponse Grant a privilege to a role
 //
-// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6024,7 +6027,7 @@ func (c *ClientWithResponses) GrantPrivilegeWithBodyWithResponse(ctx context.Con
 
 // GrantPrivilegeWithResponse Grant a privilege to a role
 //
-// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is always `*`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
+// Grants a privilege on an object to a role. What is granted already stays as it is. With `Load` come `GetLoadState` and `GetLoadingProgress`, with `Flush` comes `GetFlushState`. On the object type Global the object name is `*`, whatever is sent, but for `Admin`. Callers: who has ManageOwnership. After authentication, in this order: `Request-Timeout`, the body (1801, 1802), the caller's rights (403), the rules for the names of privilege, object type, object and role, in this order (1100), whether there is such an object type, whether there is such a role, whether the object type has such a privilege (1100); privilege groups other than ReadOnly, ReadWrite and Admin are for the second generation only (1100). Whether there is such an object is not looked at.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -40,8 +40,8 @@ var (
 	userExists        = kind{200, 1100, "user already exists: %s: invalid parameter"}
 	roleExists        = kind{200, 1100, `role [name:"%s"] already exists: invalid parameter`}
 	noRole            = kind{200, 1100, "not found the role, maybe the role isn't existed or internal system error: invalid parameter"}
-	noRoleToGrantTo   = kind{200, 1100, "failed to operate privilege common check: not found the role, maybe the role isn't existed or internal system error: invalid parameter"}
-	noRoleToDescribe  = kind{200, 1100, `the role "%s" does not exist: invalid parameter`}
+	noRoleToGrantTo   = kind{200, 1100, "failed to operate privilege common check: the role %q does not exist: invalid parameter"}
+	noRoleToDescribe  = kind{200, 1100, "the role %q does not exist: invalid parameter"}
 	noUserToGrantTo   = kind{200, 1100, `failed to check if operate user role: user %q not found: invalid parameter`}
 	roleHasGrants     = kind{200, 1100, "failed to check if drop role: fail to drop the role that it has privileges. Use REVOKE API to revoke privileges: invalid parameter"}
 
@@ -58,6 +58,7 @@ var (
 	clusterScope        = kind{200, 1100, "dbName and collectionName should be * for the cluster level privilege: %s: invalid parameter"}
 	databaseScope       = kind{200, 1100, "collectionName should be * for the database level privilege: %s: invalid parameter"}
 	collectionScope     = kind{200, 1100, "please specify database name for the collection level privilege: %s: invalid parameter"}
+	noLevel             = kind{200, 1100, "not found the privilege level: invalid parameter"}
 
 	badDatabaseName = kind{200, 802, "%s: invalid database name[database=%s]"}
 

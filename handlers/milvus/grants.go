@@ -1,10 +1,12 @@
 package milvus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 
 	gen "usher/gen/milvus"
 	"usher/storage"
@@ -21,10 +23,11 @@ type grant struct {
 
 // compare orders grants as the server's keys do.
 func (g grant) compare(o grant) int {
-	key := func(g grant) string {
-		return g.ObjectType + "/" + g.Database + "." + g.ObjectName + "/" + g.Privilege
-	}
-	return strings.Compare(key(g), key(o))
+	return cmp.Or(
+		strings.Compare(g.ObjectType, o.ObjectType),
+		strings.Compare(g.Database+"."+g.ObjectName, o.Database+"."+o.ObjectName),
+		strings.Compare(keptName(g.Privilege), keptName(o.Privilege)),
+	)
 }
 
 // same says whether two grants are one, whoever granted it.
@@ -45,24 +48,24 @@ type right struct {
 	privilege, objectType, objectName, database string
 }
 
-// gives says whether a grant gives a right; members are those of the group that
-// it grants, if it grants one.
-func (g grant) gives(r right, members []string) bool {
-	if g.Database != anything && g.Database != r.database {
+// gives says whether a grant of a privilege gives a right, as the server's
+// enforcer does: the type of object is the privilege's own, whatever it was
+// granted on, and for all privileges it is Global. All and Admin count in the
+// very database that they were granted for, since the enforcer compares names
+// there; so would ReadOnly and ReadWrite, which give no right that is asked for.
+func (g grant) gives(r right) bool {
+	there := g.Database == r.database
+	switch {
+	case g.Privilege == all:
+		return there
+	case g.Privilege == admin:
+		return there && slices.Contains(administers, r.privilege)
+	case !there && g.Database != anything:
 		return false
+	case g.Privilege == anything:
+		return r.objectType == global
 	}
-	switch g.Privilege {
-	case all:
-		return true
-	case admin:
-		return slices.Contains(administers, r.privilege)
-	case anything:
-		return g.ObjectType == r.objectType && g.on(r.objectName)
-	}
-	if members == nil {
-		return g.Privilege == r.privilege && g.ObjectType == r.objectType && g.on(r.objectName)
-	}
-	return slices.Contains(members, r.privilege) && (r.objectType == global || g.on(r.objectName))
+	return g.Privilege == r.privilege && (r.objectType == global || g.on(r.objectName))
 }
 
 func (g grant) on(object string) bool { return g.ObjectName == anything || g.ObjectName == object }
@@ -81,41 +84,49 @@ func (s *server) may(ctx context.Context, by caller, r right) (bool, error) {
 		}
 		roles = append(slices.Clip(roles), public)
 	}
-	var own []group // read when the first grant asks for them
+	own := sync.OnceValues(func() ([]group, error) { return s.ownGroups(ctx) }) // when the first grant asks for them
 	for _, role := range roles {
 		d, err := roleDocumentOf(role)
 		if err != nil {
 			return false, err
 		}
 		for _, g := range d.Grants {
-			var members []string
-			if in, ok := builtInGroup(g.Privilege); ok {
-				members = in.privileges
-			} else if g.Privilege != anything && !isDefined(g.Privilege) {
-				if own == nil {
-					if own, err = s.ownGroups(ctx); err != nil {
-						return false, err
-					}
-				}
-				members = membersOf(own, g.Privilege)
+			members, err := expand(g.Privilege, own)
+			if err != nil {
+				return false, err
 			}
-			if g.gives(r, members) {
-				return true, nil
+			for _, g.Privilege = range members {
+				if g.gives(r) {
+					return true, nil
+				}
 			}
 		}
 	}
 	return false, nil
 }
 
-// membersOf is what a group holds, never nil: a group that is gone holds
-// nothing.
+// expand lists what is granted with a privilege, or with a group of the second
+// generation. What a group holds is not expanded again, and a group that is gone
+// holds nothing.
+func expand(privilege string, own func() ([]group, error)) ([]string, error) {
+	if in, ok := builtInGroup(privilege); ok {
+		return in.privileges, nil
+	}
+	if privilege == anything || isDefined(privilege) {
+		return []string{privilege}, nil
+	}
+	groups, err := own()
+	return membersOf(groups, privilege), err
+}
+
+// membersOf is what a group holds, for the caller to keep.
 func membersOf(groups []group, name string) []string {
 	for _, g := range groups {
 		if g.name == name {
-			return append([]string{}, g.privileges...)
+			return slices.Clone(g.privileges)
 		}
 	}
-	return []string{}
+	return nil
 }
 
 // GrantPrivilege is POST /roles/grant_privilege.
@@ -147,7 +158,7 @@ func (s *server) operatePrivilege(ctx context.Context, r gen.GrantPrivilegeReque
 			return err
 		}
 		g := grant{r.ObjectType, by.database, r.ObjectName, r.Privilege, by.grantor()}
-		if r.ObjectType == global {
+		if r.ObjectType == global && r.Privilege != admin {
 			g.ObjectName = anything
 		}
 		operate(d, g)
@@ -264,6 +275,8 @@ func checkGrantV2(r gen.GrantPrivilegeV2Request, database, name string) error {
 // of the database.
 func checkScope(name, level, database, collection string) error {
 	switch {
+	case level == "":
+		return noLevel.because()
 	case level == "Cluster" && (database != anything || collection != anything):
 		return clusterScope.because(name)
 	case level == "Database" && collection != "" && collection != anything:
@@ -288,7 +301,7 @@ func (s *server) editGrants(ctx context.Context, by caller, role string, edit fu
 		return err
 	})
 	if storage.KindOf(err) == storage.NotFound {
-		return noRoleToGrantTo.because()
+		return noRoleToGrantTo.because(role)
 	}
 	return err
 }

@@ -106,8 +106,8 @@ func (s *server) RemovePrivilegesFromGroup(ctx context.Context, r gen.RemovePriv
 	return gen.RemovePrivilegesFromGroup200JSONResponse{Body: done()}, err
 }
 
-// operateGroup changes what a group holds. A name may be that of a group, too,
-// which then is a name and no more: only what is granted is taken for a group.
+// operateGroup changes what a group holds. A name may be that of a group, too;
+// only one of the first generation counts in there.
 func (s *server) operateGroup(ctx context.Context, r gen.AlterPrivilegeGroupRequest, edit func(have, given []string) ([]string, error)) error {
 	by := callerFrom(ctx)
 	if err := s.needs(ctx, by, operatePrivilegeGroup); err != nil {
@@ -116,11 +116,12 @@ func (s *server) operateGroup(ctx context.Context, r gen.AlterPrivilegeGroupRequ
 	if err := checkGroupName(r.PrivilegeGroupName); err != nil {
 		return err
 	}
-	given := value(r.Privileges)
-	for _, p := range given {
-		if err := checkNameOrAny("Privilege", p); err != nil {
+	var given []string
+	for _, p := range value(r.Privileges) {
+		if err := checkNameOrAny("Privilege", value(p)); err != nil {
 			return err
 		}
+		given = append(given, value(p))
 	}
 	_, err := s.groups.Update(ctx, by.Actor, r.PrivilegeGroupName, func(v storage.View, record *storage.Record) error {
 		own, err := viewGroups(v)

@@ -46,8 +46,7 @@ func serve(t *testing.T, seed storage.Seed) func(credentials, operation, body st
 	}
 }
 
-// TestDemo logs in with the demo accounts. Members of admin may do everything,
-// which no script can show while there is no operation that grants a role.
+// TestDemo logs in with the demo accounts, who may do everything.
 func TestDemo(t *testing.T) {
 	send := serve(t, Demo())
 	for _, account := range DemoAccounts() {
@@ -67,8 +66,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestRolesAreSorted: in whatever order they were granted, for which there is
-// no operation yet.
+// TestRolesAreSorted: in whatever order they were granted.
 func TestRolesAreSorted(t *testing.T) {
 	seed := Demo()
 	seed.Users[1].Roles = []string{"readers", publicRole, adminRole}

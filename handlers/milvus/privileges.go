@@ -5,8 +5,10 @@ import (
 	"strings"
 )
 
-// What there is to grant, as the server's own tables have it (2.6): privileges
-// by the type of object that they are on, and groups of them.
+// What there is to grant, as the server's own tables have it: privileges by the
+// type of object that they are on, and groups of them. These are the tables of
+// 2.6.16 and later; before, the configuration that the server ships with put
+// shorter lists in the place of its groups.
 
 // The types of objects.
 const (
@@ -39,6 +41,7 @@ var objectPrivileges = map[string][]string{
 		"Load", "Release", "Compaction", "Insert", "Delete", "Upsert", "GetStatistics", "CreateIndex", "IndexDetail",
 		"DropIndex", "Search", "Flush", "Query", "LoadBalance", "Import", "GetLoadingProgress", "GetLoadState",
 		"CreatePartition", "DropPartition", "ShowPartitions", "HasPartition", "GetFlushState", readOnly, readWrite,
+		"GetImportProgress", "ListImport", "AddCollectionField",
 	},
 	global: {
 		all, "CreateCollection", "DropCollection", "DescribeCollection", "ShowCollections", "RenameCollection",
@@ -46,10 +49,14 @@ var objectPrivileges = map[string][]string{
 		"CreateResourceGroup", "UpdateResourceGroups", "DropResourceGroup", "DescribeResourceGroup", "ListResourceGroups",
 		"TransferReplica", "TransferNode", "FlushAll", "CreateDatabase", "DropDatabase", "ListDatabases", "AlterDatabase",
 		"DescribeDatabase", "CreateAlias", "DropAlias", "DescribeAlias", "ListAliases", admin,
-		createPrivilegeGroup, dropPrivilegeGroup, listPrivilegeGroups, operatePrivilegeGroup,
+		createPrivilegeGroup, dropPrivilegeGroup, listPrivilegeGroups, operatePrivilegeGroup, "UpdateReplicateConfiguration",
 	},
 	userObject: {updateUser, selectUser},
 }
+
+// otherPrivileges are known to the server and yet on no type of object, so that
+// only the second generation grants them, as Global ones.
+var otherPrivileges = []string{"AddFileResource", "RemoveFileResource", "ListFileResources", "GetReplicateConfiguration"}
 
 // related are the privileges that the first generation grants and revokes along
 // with another.
@@ -58,8 +65,8 @@ var related = map[string][]string{
 	"Flush": {"GetFlushState"},
 }
 
-// Groups of the first generation. They are privileges like others there, and
-// count whatever they are granted on.
+// Groups of the first generation. They are privileges like others there, which
+// only the enforcer knows for groups.
 const (
 	all       = "All"
 	readOnly  = "ReadOnly"
@@ -81,12 +88,15 @@ type group struct {
 // for each level, each holding what the one before it does.
 var builtIn = slices.Concat(
 	level("Cluster",
-		[]string{"ListDatabases", selectOwnership, selectUser, "DescribeResourceGroup", "ListResourceGroups", listPrivilegeGroups},
+		[]string{
+			"ListDatabases", selectOwnership, selectUser, "DescribeResourceGroup", "ListResourceGroups", listPrivilegeGroups,
+			"GetReplicateConfiguration",
+		},
 		[]string{"FlushAll", "TransferNode", "TransferReplica", "UpdateResourceGroups"},
 		[]string{
 			"BackupRBAC", "RestoreRBAC", "CreateDatabase", "DropDatabase", createOwnership, dropOwnership, manageOwnership,
 			"CreateResourceGroup", "DropResourceGroup", updateUser, "RenameCollection",
-			createPrivilegeGroup, dropPrivilegeGroup, operatePrivilegeGroup,
+			createPrivilegeGroup, dropPrivilegeGroup, operatePrivilegeGroup, "UpdateReplicateConfiguration",
 		}),
 	level("Database",
 		[]string{"ShowCollections", "DescribeDatabase"},
@@ -96,10 +106,11 @@ var builtIn = slices.Concat(
 		[]string{
 			"Query", "Search", "IndexDetail", "GetFlushState", "GetLoadState", "GetLoadingProgress", "HasPartition",
 			"ShowPartitions", "DescribeCollection", "DescribeAlias", "GetStatistics", "ListAliases",
+			"GetImportProgress", "ListImport",
 		},
 		[]string{
 			"Load", "Release", "Insert", "Delete", "Upsert", "Import", "Flush", "Compaction", "LoadBalance", "CreateIndex",
-			"DropIndex", "CreatePartition", "DropPartition",
+			"DropIndex", "CreatePartition", "DropPartition", "AddCollectionField",
 		},
 		[]string{"CreateAlias", "DropAlias"}),
 )
@@ -132,7 +143,20 @@ func isDefined(name string) bool {
 			return true
 		}
 	}
-	return false
+	return slices.Contains(otherPrivileges, name)
+}
+
+// keptName is the name that the server keeps a privilege or a group under, which
+// is what it sorts by.
+func keptName(name string) string {
+	_, ours := builtInGroup(name)
+	switch {
+	case name == anything:
+		return name
+	case ours, name == readOnly, name == readWrite, name == admin, !isDefined(name):
+		return "PrivilegeGroup" + name
+	}
+	return "Privilege" + name
 }
 
 // objectTypeOf is the type of object that a privilege is on; groups are Global.

@@ -11,6 +11,7 @@ import (
 // everyone when it starts for the first time.
 const publicGrants = `{"grants":[` +
 	`{"objectType":"Global","database":"*","objectName":"*","privilege":"DescribeCollection","grantor":"root"},` +
+	`{"objectType":"Global","database":"*","objectName":"*","privilege":"ListAliases","grantor":"root"},` +
 	`{"objectType":"Collection","database":"*","objectName":"*","privilege":"IndexDetail","grantor":"root"}]}`
 
 // FirstStart is what Milvus ships with: its roles, and root with the password
