@@ -169,11 +169,12 @@ func BenchmarkGetUser(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	// ask has the administrator ask for credentials of another kind.
-	ask := func(path, body string) (answer struct {
+	type credentials struct {
 		Token string `json:"access_token"`
 		Key   string
-	}, cookie string) {
+	}
+	// ask has the administrator ask for credentials of another kind.
+	ask := func(path, body string) (answer credentials, cookie string) {
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, path, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.SetBasicAuth("admin", "Fusion4dmin")

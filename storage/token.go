@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"usher/storage/password"
 )
 
@@ -152,6 +154,13 @@ func NewSecret() password.Plain {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails: it ends the process instead
 	return password.Plain(base64.RawURLEncoding.EncodeToString(b))
+}
+
+// NewUUID makes a token's secret of the form that some vendors print, for
+// TokenSpec.Secret: 122 random bits.
+func NewUUID(Token) (password.Plain, error) {
+	id, err := uuid.NewRandom()
+	return password.Plain(id.String()), err
 }
 
 // digest is what the table has of a token.

@@ -251,6 +251,29 @@ func TestTokensThatLast(t *testing.T) {
 	wantKind(t, err, storage.NotFound)
 }
 
+// A user and the tokens it is made with are there, or neither.
+func TestUserWithTokens(t *testing.T) {
+	d := open(t, newClock().options).Directory("d")
+	key := func(secret password.Plain, err error) storage.NewUser {
+		return storage.NewUser{ID: "key", Name: "key", Tokens: []storage.TokenSpec{{
+			Kind: "api", Secret: func(storage.Token) (password.Plain, error) { return secret, err },
+		}}}
+	}
+	if _, err := d.CreateUser(t.Context(), admin, key("", errRefused)); !errors.Is(err, errRefused) {
+		t.Fatal(err)
+	}
+	_, err := d.User(t.Context(), "key")
+	wantKind(t, err, storage.NotFound, "")
+	if _, err := d.CreateUser(t.Context(), admin, key("s3cret", nil)); err != nil {
+		t.Fatal(err)
+	}
+	login, _, err := d.AuthenticateToken(t.Context(), "api", "s3cret", "")
+	if err != nil || login.User.ID != "key" {
+		t.Fatal(login.User.ID, err)
+	}
+	want(t, events(t, d, 2), []string{"user-created admin>key ok", "api-created admin>key ok"})
+}
+
 func TestTokenSpecs(t *testing.T) {
 	c := newClock()
 	d := open(t, c.options).Directory("d")

@@ -261,6 +261,10 @@ type NewUser struct {
 	// is; the rules for it are those of UserEdit.Edit.
 	Check func(View) error
 
+	// Tokens are made along with the user, or neither is. Their secrets are
+	// those that TokenSpec.Secret makes, which has to keep them.
+	Tokens []TokenSpec
+
 	// CreatedAt and UpdatedAt are for users with a past, as a Seed may have
 	// them; zero means now, and never edited.
 	CreatedAt, UpdatedAt time.Time
@@ -268,8 +272,8 @@ type NewUser struct {
 
 // CreateUser makes a user; with neither Password nor Hash, one who cannot log
 // in until a password is set. Errors: Invalid (id, name, document, hash),
-// WeakPassword, Busy, then Check's own, then Exists (id, name, email) and then
-// Limit.
+// WeakPassword, Busy, then Check's own, then Exists (id, name, email), then
+// Limit, and then those of CreateTokens but for WrongPassword.
 func (d *Directory) CreateUser(ctx context.Context, by Actor, n NewUser) (User, error) {
 	a, err := d.newAccount(ctx, n)
 	if err != nil {
@@ -284,7 +288,11 @@ func (d *Directory) CreateUser(ctx context.Context, by Actor, n NewUser) (User, 
 		if err := t.createUser(ctx, &a.User, a.hash, n.Limit); err != nil {
 			return err
 		}
-		return t.record(ctx, by, UserCreated, a.ID, a.Name, nil)
+		if err := t.record(ctx, by, UserCreated, a.ID, a.Name, nil); err != nil || len(n.Tokens) == 0 {
+			return err
+		}
+		_, err := t.createTokens(ctx, by, a.User, n.Tokens)
+		return err
 	})
 	if err != nil {
 		return User{}, err

@@ -1,9 +1,11 @@
 package fusion
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -13,9 +15,17 @@ import (
 	"usher/storage/password"
 )
 
-// setInitialAdminPassword is the one operation without credentials
-// (operationId of POST /).
-const setInitialAdminPassword = "setInitialAdminPassword"
+// The operations that authentication treats in their own way, by operationId.
+var (
+	public = []string{"getSystemStatus", "setInitialAdminPassword", "createSession"}
+	// unconditional need no permission: they are about the caller alone.
+	unconditional = []string{"getSession", deleteSession, createToken}
+)
+
+const (
+	deleteSession = "deleteSession" // takes a session's cookie alone
+	createToken   = "createToken"   // takes Basic alone
+)
 
 // caller is who calls, with all that was read to find that out.
 type caller struct {
@@ -23,6 +33,7 @@ type caller struct {
 	target *storage.User // the user whom the path names; nil: there is none
 	own    []permission
 	roles  [][]permission
+	held   []storage.Record // the roles themselves
 }
 
 type callerKey struct{}
@@ -35,45 +46,113 @@ func callerFrom(ctx context.Context) *caller {
 // authenticate finds out who calls, reads the path's user along with it, and
 // asks whether the caller may: permission comes before the request is looked at.
 func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Context, error) {
-	if call.Operation == setInitialAdminPassword {
+	if slices.Contains(public, call.Operation) {
 		return ctx, nil
 	}
-	name, secret, err := basic(call.Request)
-	if err != nil {
-		return nil, err
-	}
-	login, err := s.users.Authenticate(ctx,
-		storage.Actor{Source: call.Source, Request: call.ID},
-		storage.Credentials{Realm: native, Name: name, Password: secret, Target: call.Param("id")})
-	if storage.KindOf(err) == storage.WrongPassword {
-		return nil, errInvalidCredentials
-	}
+	login, err := s.identify(ctx, call)
 	if err != nil {
 		return nil, err
 	}
 	call.Principal = login.User.Name
+	if login.Target != nil && isAPIKey(*login.Target) {
+		login.Target = nil
+	}
 	c, err := s.callerOf(login)
 	if err != nil {
 		return nil, err
 	}
-	if path := strings.TrimPrefix(call.Request.URL.Path, root); !c.may(call.Request.Method, path) {
+	path := strings.TrimPrefix(call.Request.URL.Path, root)
+	if !slices.Contains(unconditional, call.Operation) && !c.may(call.Request.Method, path) {
 		return nil, errForbidden(call.Request.Method, path)
 	}
 	return context.WithValue(ctx, callerKey{}, c), nil
 }
 
-// basic takes a name and a password from the Authorization header. A session
-// cookie, a bearer token or an API key is nothing yet: the operations that
-// hand them out are not served.
-func basic(r *http.Request) (name string, secret password.Plain, err error) {
-	name, text, ok := r.BasicAuth()
-	if ok {
-		return name, password.Plain(text), nil
+// identify goes by the first credentials that there are: HTTP Basic, a bearer
+// token, an API key, a session's cookie.
+func (s *server) identify(ctx context.Context, call *edge.Call) (storage.Login, error) {
+	r := call.Request
+	switch op := call.Operation; {
+	case hasScheme(r, "Basic") && op != deleteSession:
+		return s.basic(ctx, call)
+	case op == createToken:
+		return storage.Login{}, errAuthenticationRequired
+	case hasScheme(r, "Bearer") && op != deleteSession:
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.Contains(token, ".") { // no JWT: fusion-datasource-cloner, a published client, sends an API key so
+			return s.withKey(ctx, call, password.Plain(token), errInvalidToken)
+		}
+		return s.token(ctx, call, bearerToken, password.Plain(token), errInvalidToken)
 	}
-	if hasScheme(r, "Basic") { // but not base64 of name:password
-		return "", "", errInvalidCredentials
+	if key := keyOf(r); key != "" && call.Operation != deleteSession {
+		return s.withKey(ctx, call, key, errInvalidAPIKey)
 	}
-	return "", "", errAuthenticationRequired
+	if cookie := cookieIn(r); cookie != "" {
+		return s.token(ctx, call, sessionToken, cookie, errSessionExpired)
+	}
+	return storage.Login{}, errAuthenticationRequired
+}
+
+// keyOf is the API key that a request carries: the vendor's page shows the
+// headers x-api-key and apiKey and the query's apiKey, and names x-api-key as a
+// parameter of the query, too.
+func keyOf(r *http.Request) password.Plain {
+	query := r.URL.Query()
+	return password.Plain(cmp.Or(r.Header.Get("x-api-key"), r.Header.Get("apiKey"), query.Get("x-api-key"), query.Get("apiKey")))
+}
+
+// cookieIn is the session that a request carries.
+func cookieIn(r *http.Request) password.Plain {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return ""
+	}
+	return password.Plain(cookie.Value)
+}
+
+// basic is identify by name and password, for which a session is given unless
+// the query says _cookie=false.
+func (s *server) basic(ctx context.Context, call *edge.Call) (storage.Login, error) {
+	name, secret, ok := call.Request.BasicAuth()
+	if !ok { // no base64 of name:password
+		return storage.Login{}, errInvalidCredentials
+	}
+	login, err := s.prove(ctx, call, name, password.Plain(secret))
+	if err == nil && call.Request.URL.Query().Get("_cookie") != "false" {
+		s.remember(ctx, call, login.User)
+	}
+	return login, err
+}
+
+// prove finds the native user of that name and password. Errors:
+// errInvalidCredentials.
+func (s *server) prove(ctx context.Context, call *edge.Call, name string, secret password.Plain) (storage.Login, error) {
+	login, err := s.users.Authenticate(ctx,
+		storage.Actor{Source: call.Source, Request: call.ID},
+		storage.Credentials{Realm: native, Name: name, Password: secret, Target: call.Param("id")})
+	return login, outdated(err)
+}
+
+// withKey is identify by an API key; bad is what one that is no good is answered.
+func (s *server) withKey(ctx context.Context, call *edge.Call, key password.Plain, bad error) (storage.Login, error) {
+	login, err := s.token(ctx, call, apiKeyToken, key, bad)
+	if err != nil {
+		return storage.Login{}, err
+	}
+	if works, err := s.apiKeysWork(ctx); !works {
+		return storage.Login{}, cmp.Or(err, bad)
+	}
+	return login, nil
+}
+
+// token is identify by a token of a kind; bad is what one that is no good is
+// answered.
+func (s *server) token(ctx context.Context, call *edge.Call, kind string, secret password.Plain, bad error) (storage.Login, error) {
+	login, _, err := s.users.AuthenticateToken(ctx, kind, secret, call.Param("id"))
+	if kind := storage.KindOf(err); kind == storage.NotFound || kind == storage.Expired {
+		err = bad
+	}
+	return login, err
 }
 
 func hasScheme(r *http.Request, scheme string) bool {
@@ -87,7 +166,7 @@ func (s *server) callerOf(login storage.Login) (*caller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("user %s: %w", login.User.ID, err)
 	}
-	c := &caller{user: login.User, target: login.Target, own: own, roles: make([][]permission, len(login.Roles))}
+	c := &caller{user: login.User, target: login.Target, own: own, roles: make([][]permission, len(login.Roles)), held: login.Roles}
 	for i, role := range login.Roles {
 		if c.roles[i], err = s.compiled.permissions(role.Document); err != nil {
 			return nil, fmt.Errorf("role %s: %w", role.ID, err)

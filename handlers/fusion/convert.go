@@ -1,8 +1,10 @@
 package fusion
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	gen "usher/gen/fusion"
@@ -39,23 +41,55 @@ func view(u storage.User) (gen.UserPublicView, error) {
 		CreatedAt:   seconds(u.CreatedAt),
 		RoleNames:   orEmpty(u.Roles),
 		Timezone:    d.Timezone,
-		Permissions: orEmpty(d.Permissions),
-	}
-	if !u.UpdatedAt.IsZero() {
-		at := seconds(u.UpdatedAt)
-		v.UpdatedAt = &at
+		Permissions: printed(d.Permissions),
+		UpdatedAt:   edited(u.UpdatedAt),
 	}
 	return v, nil
 }
 
-// views is view for a list.
+// verbs is the order in which every list of methods that the vendor prints has
+// them.
+var verbs = []gen.HTTPMethod{gen.OPTIONS, gen.GET, gen.PUT, gen.PATCH, gen.HEAD, gen.DELETE, gen.POST}
+
+// printed are permissions as they are answered.
+func printed(permissions []gen.GlobPermissionPublicView) []gen.GlobPermissionPublicView {
+	all := make([]gen.GlobPermissionPublicView, len(permissions))
+	for i, p := range permissions {
+		if p.Methods != nil {
+			methods := slices.SortedFunc(slices.Values(*p.Methods), func(a, b gen.HTTPMethod) int {
+				return cmp.Compare(slices.Index(verbs, a), slices.Index(verbs, b))
+			})
+			if methods == nil {
+				methods = []gen.HTTPMethod{}
+			}
+			p.Methods = &methods
+		}
+		all[i] = p
+	}
+	return all
+}
+
+// edited is when something was changed; nil: never.
+func edited(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	at = seconds(at)
+	return &at
+}
+
+// views is view for a list, without the API keys.
 func views(users []storage.User) ([]gen.UserPublicView, error) {
-	all := make([]gen.UserPublicView, len(users))
-	for i, u := range users {
-		var err error
-		if all[i], err = view(u); err != nil {
+	all := make([]gen.UserPublicView, 0, len(users))
+	for _, u := range users {
+		if isAPIKey(u) {
+			continue
+		}
+		v, err := view(u)
+		if err != nil {
 			return nil, err
 		}
+		all = append(all, v)
 	}
 	return all, nil
 }

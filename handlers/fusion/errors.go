@@ -34,6 +34,13 @@ var (
 	errAuthenticationRequired  = &apiError{status: http.StatusUnauthorized, code: "unauthorized", message: "Authentication required"}
 	errInvalidCredentials      = &apiError{status: http.StatusUnauthorized, code: "unauthorized", message: "Invalid username or password"}
 	errWrongPassword           = &apiError{status: http.StatusForbidden, code: "wrong-password", message: "currentPassword is not correct"}
+	errInvalidToken            = &apiError{status: http.StatusUnauthorized, code: "unauthorized", message: "Invalid or expired token"}
+	errInvalidAPIKey           = &apiError{status: http.StatusUnauthorized, code: "unauthorized", message: "Invalid API key"}
+	errSessionExpired          = &apiError{status: http.StatusUnauthorized, code: "session-idle-timeout", message: "Session expired"}
+	errRoleNotFound            = &apiError{status: http.StatusNotFound, code: "not-found", message: "Role cannot be found"}
+	errRealmNotFound           = &apiError{status: http.StatusNotFound, code: "not-found", message: "Realm cannot be found"}
+	errAPIKeyNotFound          = &apiError{status: http.StatusNotFound, code: "not-found", message: "API key cannot be found"}
+	errNativeRealm             = &apiError{status: http.StatusConflict, code: "native-realm", message: "There is one native realm; it cannot be deleted, disabled, renamed or given another type"}
 	errUserNotFound            = &apiError{status: http.StatusNotFound, code: "not-found", message: "User cannot be found"}
 	errInitialized             = &apiError{status: http.StatusConflict, code: "exists", message: "The initial admin password is already set"}
 	errMediaType               = &apiError{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type", message: "Only application/json is accepted"}
@@ -75,18 +82,41 @@ func errNotNative(realm string) *apiError {
 	}
 }
 
-// exists says of a user that was not made what of it is taken; any other error
-// stays as it is.
-func exists(err error, n storage.NewUser) error {
+// errRealmNotEnabled refuses a login through a realm that there is not, or that
+// is disabled: the names of the others are public.
+func errRealmNotEnabled(realm string) *apiError {
+	return &apiError{status: http.StatusUnauthorized, code: "unauthorized", message: `Realm "` + realm + `" is not enabled`}
+}
+
+// errRealmNotServed refuses a login through a realm whose users prove elsewhere
+// who they are.
+func errRealmNotServed(realm, realmType string) *apiError {
+	return &apiError{
+		status: http.StatusUnauthorized, code: "unauthorized",
+		message: `Users of realm "` + realm + `" log in through ` + realmType + `, which is not served here`,
+	}
+}
+
+// taken says of what was not made, or not renamed, what is there already; any
+// other error stays as it is.
+func taken(err error, name, id string) error {
 	stored := (*storage.Error)(nil)
 	if !errors.As(err, &stored) || stored.Kind != storage.Exists {
 		return err
 	}
-	message := `User "` + n.Name + `" already exists in realm "` + n.Realm + `"`
+	message := name
 	if stored.Field == "id" {
-		message = `User with id "` + n.ID + `" already exists`
+		message = id
 	}
 	return &apiError{status: http.StatusConflict, code: "exists", message: message}
+}
+
+// absent says what it is that the store has not; any other error stays as it is.
+func absent(err error, what *apiError) error {
+	if storage.KindOf(err) == storage.NotFound {
+		return what
+	}
+	return err
 }
 
 // fail puts an error into the envelope.
@@ -218,6 +248,8 @@ func typeOf(p edge.Problem) string {
 		return "an object"
 	case p.Schema.Type.Is("array"):
 		return "an array"
+	case p.Schema.Type.Is("boolean"):
+		return "a boolean"
 	}
 	return "a string"
 }

@@ -1,5 +1,6 @@
 // Package fusion is the user management of Lucidworks Fusion 5.9, below /api,
-// over one directory of the store.
+// over one directory of the store: users, roles, realms, sessions, access tokens
+// and API keys.
 //
 // Its contract is gen/fusion/openapi.yaml: Lucidworks' own document, corrected
 // and completed by openapi/fusion.overlay.yaml, where each decision that no
@@ -18,11 +19,17 @@
 //
 // It never looks at a table, computes a hash or decides whether a password is
 // right: package storage does. Look next at auth.go (who calls, and may he),
-// permission.go (the globs), errors.go (every failure's words) and users.go.
+// permission.go (the globs), errors.go (every failure's words), sessions.go and
+// users.go.
 package fusion
 
 import (
+	"crypto/rand"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	gen "usher/gen/fusion"
 	"usher/handlers/edge"
@@ -37,6 +44,8 @@ const Administrator = "admin"
 
 const (
 	root = "/api"
+	// atRoot has the one path that is not below /api.
+	atRoot = "/oauth2"
 	// native is the realm whose passwords are kept here, and the one that
 	// counts where a request names none.
 	native = "native"
@@ -51,10 +60,18 @@ func API(store *storage.Store) (edge.API, error) {
 	if err != nil {
 		return edge.API{}, err
 	}
-	s := &server{users: store.Directory(Name)}
+	sessions, err := lru.New[basicCaller, basicSession](maxSessions)
+	if err != nil {
+		return edge.API{}, err
+	}
+	users := store.Directory(Name)
+	s := &server{
+		users: users, roles: users.Records(storage.Role), realms: users.Records(realmKind),
+		sessions: sessions, signing: []byte(rand.Text()), now: store.Now, started: store.Now(),
+	}
 	return edge.API{
 		Name:         Name,
-		Roots:        []string{root},
+		Roots:        []string{root, atRoot},
 		Contract:     parsed,
 		OpenAPI:      gen.OpenAPI,
 		Register:     func(r edge.Router) { gen.RegisterHandlers(r, gen.NewStrictHandler(s, nil)) },
@@ -69,7 +86,14 @@ func API(store *storage.Store) (edge.API, error) {
 // server implements the contract's operations.
 type server struct {
 	users    *storage.Directory
+	roles    *storage.Records
+	realms   *storage.Records
+	keyRealm atomic.Pointer[string] // the id of a realm that let API keys in
 	compiled compiled
+	sessions *lru.Cache[basicCaller, basicSession] // of those who come with Basic
+	signing  []byte                                // the key of access tokens
+	now      func() time.Time                      // the store's
+	started  time.Time
 }
 
 var _ gen.StrictServerInterface = (*server)(nil)

@@ -1,6 +1,7 @@
 package fusion
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,23 +17,37 @@ import (
 	"usher/storage/password"
 )
 
-// demo serves the demo world.
-func demo(t *testing.T) http.Handler {
+// open opens a new store with the given seed.
+func open(t *testing.T, o storage.Options, seed storage.Seed) *storage.Store {
 	t.Helper()
-	store, err := storage.Open(t.Context(), storage.Options{
-		Path: filepath.Join(t.TempDir(), "usher.db"),
-		Hash: password.DefaultParams, // those of the demo's hashes: no login makes them anew
-	})
+	o.Path = filepath.Join(t.TempDir(), "usher.db")
+	store, err := storage.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	if _, err := store.Directory(Name).Seed(t.Context(), storage.Actor{}, Demo()); err != nil {
+	if _, err := store.Directory(Name).Seed(t.Context(), storage.Actor{}, seed); err != nil {
 		t.Fatal(err)
 	}
+	return store
+}
+
+// mount serves the API; between, unless it is nil, is called for each request
+// that is about to reach its handler.
+func mount(t *testing.T, store *storage.Store, between func(context.Context)) http.Handler {
+	t.Helper()
 	api, err := API(store)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if authenticate := api.Authenticate; between != nil {
+		api.Authenticate = func(ctx context.Context, call *edge.Call) (context.Context, error) {
+			ctx, err := authenticate(ctx, call)
+			if err == nil {
+				between(ctx)
+			}
+			return ctx, err
+		}
 	}
 	e := echo.New()
 	if err := edge.Mount(e, edge.Options{}, api); err != nil {
@@ -60,7 +75,8 @@ func send(t *testing.T, h http.Handler, account, method, path, body string) (int
 // with updatedAt, which an edited user has, and the methods as they were sent:
 // they are a set. Then what makes the page of PATCH work for the same user.
 func TestDemoAnswersAsThePagesPrint(t *testing.T) {
-	h := demo(t)
+	// At the parameters of the demo's hashes no login makes them anew.
+	h := mount(t, open(t, storage.Options{Hash: password.DefaultParams}, Demo()), nil)
 	const user = "/api/users/fe0885f2-8885-4c46-a3ea-8e5d0041c293"
 	admin, other := DemoAccounts()[0], DemoAccounts()[1]
 	updated := regexp.MustCompile(`"updatedAt":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)

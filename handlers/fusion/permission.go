@@ -15,7 +15,7 @@ import (
 // PATCH:/users/{id}:id=#ID, too. Paths are relative to /api.
 type permission struct {
 	path     string // the template, as written
-	methods  []gen.GlobPermissionPublicViewMethods
+	methods  []gen.HTTPMethod
 	segments []segment
 }
 
@@ -74,7 +74,7 @@ func split(path string) []string { return strings.Split(strings.TrimPrefix(path,
 // allows says whether the permission lets the user with the id self do method
 // on a path, given in segments.
 func (p permission) allows(method string, path []string, self string) bool {
-	return slices.Contains(p.methods, gen.GlobPermissionPublicViewMethods(method)) && p.fits(path, self)
+	return slices.Contains(p.methods, gen.HTTPMethod(method)) && p.fits(path, self)
 }
 
 // fits holds a path against the template. Only the last ** met ever has to be

@@ -13,25 +13,7 @@ import (
 
 // parse reads a permission as Lucidworks writes it in text:
 // METHOD,METHOD:PATH:name=value,value
-func parse(text string) permission {
-	parts := strings.SplitN(text, ":", 3)
-	var w gen.GlobPermissionPublicView
-	if parts[0] != "" {
-		methods := []gen.GlobPermissionPublicViewMethods{}
-		for m := range strings.SplitSeq(parts[0], ",") {
-			methods = append(methods, gen.GlobPermissionPublicViewMethods(m))
-		}
-		w.Methods = &methods
-	}
-	if len(parts) > 1 {
-		w.Path = &parts[1]
-	}
-	if len(parts) > 2 {
-		name, values, _ := strings.Cut(parts[2], "=")
-		w.Params = &map[string][]string{name: strings.FieldsFunc(values, func(r rune) bool { return r == ',' })}
-	}
-	return compile(w)
-}
+func parse(text string) permission { return compile(parsePermission(text)) }
 
 func parseAll(texts []string) []permission {
 	ps := make([]permission, len(texts))
@@ -222,7 +204,7 @@ func FuzzPermission(f *testing.F) {
 		if len(template) > 40 || len(path) > 40 {
 			return // the one that tries everything takes too long
 		}
-		methods := []gen.GlobPermissionPublicViewMethods{gen.GET}
+		methods := []gen.HTTPMethod{gen.GET}
 		p := compile(gen.GlobPermissionPublicView{Methods: &methods, Path: &template, Params: &map[string][]string{"id": {value}}})
 		if want, got := tryAll(split(template), split(path), value, self), p.allows("GET", split(path), self); got != want {
 			t.Errorf("%q on %q: %v, want %v", template, path, got, want)

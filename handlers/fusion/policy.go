@@ -20,7 +20,7 @@ type newPassword struct {
 // but later, and takes an empty password for none.
 func (n newPassword) check(realm string) error {
 	switch {
-	case realm != native && (n.plain != nil || n.hash != nil):
+	case realm == apiKeyRealm, realm != native && (n.plain != nil || n.hash != nil):
 		return errNotNative(realm)
 	case n.confirmation != nil && (n.plain == nil || *n.plain != *n.confirmation):
 		return errPasswordMismatch

@@ -34,7 +34,7 @@ func (s *server) CreateUser(ctx context.Context, r gen.CreateUserRequestObject) 
 	}
 	u, err := s.users.CreateUser(ctx, actor(ctx), n)
 	if err != nil {
-		return nil, exists(err, n)
+		return nil, taken(err, `User "`+n.Name+`" already exists in realm "`+n.Realm+`"`, `User with id "`+n.ID+`" already exists`)
 	}
 	v, err := view(u)
 	if err != nil {
@@ -78,8 +78,12 @@ func (s *server) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject) 
 }
 
 // DeleteUser deletes a user of any realm.
-func (s *server) DeleteUser(ctx context.Context, r gen.DeleteUserRequestObject) (gen.DeleteUserResponseObject, error) {
-	if _, err := s.users.DeleteUser(ctx, actor(ctx), r.ID); err != nil {
+func (s *server) DeleteUser(ctx context.Context, _ gen.DeleteUserRequestObject) (gen.DeleteUserResponseObject, error) {
+	target, err := callerFrom(ctx).existing()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.users.DeleteUser(ctx, actor(ctx), target.ID); err != nil {
 		return nil, err
 	}
 	return gen.DeleteUser204Response{}, nil

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/google/uuid"
-
 	gen "usher/gen/saymon"
 	"usher/handlers/edge"
 	"usher/storage"
@@ -22,12 +20,6 @@ const (
 // sessionTTL is how long a session lives without being used [ours].
 const sessionTTL = 24 * time.Hour
 
-// newUUID makes a secret of the form that the vendor prints, of 122 random bits.
-func newUUID(storage.Token) (password.Plain, error) {
-	id, err := uuid.NewRandom()
-	return password.Plain(id.String()), err
-}
-
 // CreateSession answers POST /users/session. A login into which a change of the
 // password comes counts for nothing: what is given must be good after it.
 func (s *server) CreateSession(ctx context.Context, r gen.CreateSessionRequestObject) (gen.CreateSessionResponseObject, error) {
@@ -39,7 +31,7 @@ func (s *server) CreateSession(ctx context.Context, r gen.CreateSessionRequestOb
 		}
 		call.Principal = u.Name
 		by := storage.Actor{ID: u.ID, Name: u.Name, Source: call.Source, Request: call.ID}
-		tokens, err := s.directory.CreateTokens(ctx, by, u, storage.TokenSpec{Kind: sessionToken, TTL: sessionTTL, Idle: true, Secret: newUUID})
+		tokens, err := s.directory.CreateTokens(ctx, by, u, storage.TokenSpec{Kind: sessionToken, TTL: sessionTTL, Idle: true, Secret: storage.NewUUID})
 		if storage.KindOf(err) == storage.WrongPassword {
 			continue
 		}
@@ -111,7 +103,7 @@ func (s *server) CreateAuthToken(ctx context.Context, r gen.CreateAuthTokenReque
 	if err := who.require(manageUsers); err != nil {
 		return nil, err
 	}
-	secret, err := newUUID(storage.Token{})
+	secret, err := storage.NewUUID(storage.Token{})
 	if err != nil {
 		return nil, err
 	}
