@@ -35,6 +35,8 @@ type contract struct {
 	router routers.Router
 	// code takes the vendor's error code out of an answer's body; empty: none.
 	code func(body []byte) string
+	// failure is the name of the schema that all its errors have.
+	failure string
 }
 
 // contracts are loaded once: validating them takes a while.
@@ -66,7 +68,10 @@ var contracts = sync.OnceValue(func() map[string]*contract {
 		if err != nil {
 			panic(fmt.Sprintf("%s: %v", name, err))
 		}
-		loaded[name] = &contract{doc: doc, router: router, code: c.code}
+		loaded[name] = &contract{doc: doc, router: router, code: c.code, failure: "Error"}
+		if doc.Components.Schemas["Failure"] != nil {
+			loaded[name].failure = "Failure"
+		}
 	}
 	return loaded
 })
@@ -231,7 +236,7 @@ func (c *contract) checkUnknown(response *http.Response, body []byte) error {
 	if err := json.Unmarshal(body, &value); err != nil {
 		return err
 	}
-	return c.doc.Components.Schemas["Error"].Value.VisitJSON(value, openapi3.VisitAsResponse())
+	return c.doc.Components.Schemas[c.failure].Value.VisitJSON(value, openapi3.VisitAsResponse())
 }
 
 // rememberRequest notes what of a request is a secret.

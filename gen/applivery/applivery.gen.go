@@ -468,8 +468,8 @@ type DoneResult struct {
 	Data DoneData `json:"data"`
 }
 
-// Error Every failure of this API, of unknown routes too.
-type Error struct {
+// Failure Every failure of this API, of unknown routes too.
+type Failure struct {
 	// Status Always false.
 	//
 	// Example: false
@@ -635,31 +635,31 @@ type Sort = string
 type UserID = string
 
 // Busy Every failure of this API, of unknown routes too.
-type Busy = Error
+type Busy = Failure
 
 // Forbidden Every failure of this API, of unknown routes too.
-type Forbidden = Error
+type Forbidden = Failure
 
 // InternalError Every failure of this API, of unknown routes too.
-type InternalError = Error
+type InternalError = Failure
 
 // MalformedUserID Every failure of this API, of unknown routes too.
-type MalformedUserID = Error
+type MalformedUserID = Failure
 
 // NotFound Every failure of this API, of unknown routes too.
-type NotFound = Error
+type NotFound = Failure
 
 // PayloadTooLarge Every failure of this API, of unknown routes too.
-type PayloadTooLarge = Error
+type PayloadTooLarge = Failure
 
 // ServiceUnavailable Every failure of this API, of unknown routes too.
-type ServiceUnavailable = Error
+type ServiceUnavailable = Failure
 
 // TooManyRequests Every failure of this API, of unknown routes too.
-type TooManyRequests = Error
+type TooManyRequests = Failure
 
 // Unauthorized Every failure of this API, of unknown routes too.
-type Unauthorized = Error
+type Unauthorized = Failure
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
@@ -2070,9 +2070,9 @@ type LoginResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *LoginResult
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Error
+	JSON403 *Failure
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2093,12 +2093,12 @@ func (r LoginResponse) GetJSON200() *LoginResult {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r LoginResponse) GetJSON400() *Error {
+func (r LoginResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r LoginResponse) GetJSON403() *Error {
+func (r LoginResponse) GetJSON403() *Failure {
 	return r.JSON403
 }
 
@@ -2165,9 +2165,9 @@ type RefreshResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RefreshResult
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Error
+	JSON401 *Failure
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2186,12 +2186,12 @@ func (r RefreshResponse) GetJSON200() *RefreshResult {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RefreshResponse) GetJSON400() *Error {
+func (r RefreshResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r RefreshResponse) GetJSON401() *Error {
+func (r RefreshResponse) GetJSON401() *Failure {
 	return r.JSON401
 }
 
@@ -2263,9 +2263,9 @@ type RegisterResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *DoneResult
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Error
+	JSON403 *Failure
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2286,12 +2286,12 @@ func (r RegisterResponse) GetJSON200() *DoneResult {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RegisterResponse) GetJSON400() *Error {
+func (r RegisterResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RegisterResponse) GetJSON403() *Error {
+func (r RegisterResponse) GetJSON403() *Failure {
 	return r.JSON403
 }
 
@@ -2363,11 +2363,11 @@ type UpdateOwnPasswordResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *DoneResult
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Error
+	JSON403 *Failure
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2388,7 +2388,7 @@ func (r UpdateOwnPasswordResponse) GetJSON200() *DoneResult {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UpdateOwnPasswordResponse) GetJSON400() *Error {
+func (r UpdateOwnPasswordResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
@@ -2398,7 +2398,7 @@ func (r UpdateOwnPasswordResponse) GetJSON401() *Unauthorized {
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateOwnPasswordResponse) GetJSON403() *Error {
+func (r UpdateOwnPasswordResponse) GetJSON403() *Failure {
 	return r.JSON403
 }
 
@@ -2465,7 +2465,7 @@ type ListUsersResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *UserPage
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -2486,7 +2486,7 @@ func (r ListUsersResponse) GetJSON200() *UserPage {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ListUsersResponse) GetJSON400() *Error {
+func (r ListUsersResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
@@ -2563,13 +2563,13 @@ type CreateUserResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *UserEnvelope
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Error
+	JSON409 *Failure
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2590,7 +2590,7 @@ func (r CreateUserResponse) GetJSON201() *UserEnvelope {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r CreateUserResponse) GetJSON400() *Error {
+func (r CreateUserResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
@@ -2605,7 +2605,7 @@ func (r CreateUserResponse) GetJSON403() *Forbidden {
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r CreateUserResponse) GetJSON409() *Error {
+func (r CreateUserResponse) GetJSON409() *Failure {
 	return r.JSON409
 }
 
@@ -2951,7 +2951,7 @@ type UpdateUserResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *UserEnvelope
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
@@ -2976,7 +2976,7 @@ func (r UpdateUserResponse) GetJSON200() *UserEnvelope {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UpdateUserResponse) GetJSON400() *Error {
+func (r UpdateUserResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
@@ -3063,9 +3063,9 @@ type ChangeUserPasswordResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ChangePasswordResult
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *Error
+	JSON400 *Failure
 	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Error
+	JSON401 *Failure
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
@@ -3090,12 +3090,12 @@ func (r ChangeUserPasswordResponse) GetJSON200() *ChangePasswordResult {
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ChangeUserPasswordResponse) GetJSON400() *Error {
+func (r ChangeUserPasswordResponse) GetJSON400() *Failure {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r ChangeUserPasswordResponse) GetJSON401() *Error {
+func (r ChangeUserPasswordResponse) GetJSON401() *Failure {
 	return r.JSON401
 }
 
@@ -3490,14 +3490,14 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3602,14 +3602,14 @@ func ParseRefreshResponse(rsp *http.Response) (*RefreshResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3704,14 +3704,14 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3816,7 +3816,7 @@ func ParseUpdateOwnPasswordResponse(rsp *http.Response) (*UpdateOwnPasswordRespo
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3830,7 +3830,7 @@ func ParseUpdateOwnPasswordResponse(rsp *http.Response) (*UpdateOwnPasswordRespo
 		response.JSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3935,7 +3935,7 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4037,7 +4037,7 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4058,7 +4058,7 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4469,7 +4469,7 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4585,14 +4585,14 @@ func ParseChangeUserPasswordResponse(rsp *http.Response) (*ChangeUserPasswordRes
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Error
+		var dest Failure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4946,22 +4946,22 @@ type BusyResponseHeaders struct {
 	RetryAfter *int
 }
 type BusyJSONResponse struct {
-	Body Error
+	Body Failure
 
 	Headers BusyResponseHeaders
 }
 
-type ForbiddenJSONResponse Error
+type ForbiddenJSONResponse Failure
 
-type InternalErrorJSONResponse Error
+type InternalErrorJSONResponse Failure
 
-type MalformedUserIDJSONResponse Error
+type MalformedUserIDJSONResponse Failure
 
-type NotFoundJSONResponse Error
+type NotFoundJSONResponse Failure
 
-type PayloadTooLargeJSONResponse Error
+type PayloadTooLargeJSONResponse Failure
 
-type ServiceUnavailableJSONResponse Error
+type ServiceUnavailableJSONResponse Failure
 
 type TooManyRequestsResponseHeaders struct {
 	RetryAfter          *int
@@ -4970,12 +4970,12 @@ type TooManyRequestsResponseHeaders struct {
 	XRateLimitReset     *int
 }
 type TooManyRequestsJSONResponse struct {
-	Body Error
+	Body Failure
 
 	Headers TooManyRequestsResponseHeaders
 }
 
-type UnauthorizedJSONResponse Error
+type UnauthorizedJSONResponse Failure
 
 type LoginRequestObject struct {
 	Body *LoginJSONRequestBody
@@ -4999,7 +4999,7 @@ func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login400JSONResponse Error
+type Login400JSONResponse Failure
 
 func (response Login400JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
@@ -5013,7 +5013,7 @@ func (response Login400JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login403JSONResponse Error
+type Login403JSONResponse Failure
 
 func (response Login403JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
@@ -5120,7 +5120,7 @@ func (response Refresh200JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 	return err
 }
 
-type Refresh400JSONResponse Error
+type Refresh400JSONResponse Failure
 
 func (response Refresh400JSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
 
@@ -5134,7 +5134,7 @@ func (response Refresh400JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 	return err
 }
 
-type Refresh401JSONResponse Error
+type Refresh401JSONResponse Failure
 
 func (response Refresh401JSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
 
@@ -5238,7 +5238,7 @@ func (response Register200JSONResponse) VisitRegisterResponse(w http.ResponseWri
 	return err
 }
 
-type Register400JSONResponse Error
+type Register400JSONResponse Failure
 
 func (response Register400JSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
 
@@ -5252,7 +5252,7 @@ func (response Register400JSONResponse) VisitRegisterResponse(w http.ResponseWri
 	return err
 }
 
-type Register403JSONResponse Error
+type Register403JSONResponse Failure
 
 func (response Register403JSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
 
@@ -5359,7 +5359,7 @@ func (response UpdateOwnPassword200JSONResponse) VisitUpdateOwnPasswordResponse(
 	return err
 }
 
-type UpdateOwnPassword400JSONResponse Error
+type UpdateOwnPassword400JSONResponse Failure
 
 func (response UpdateOwnPassword400JSONResponse) VisitUpdateOwnPasswordResponse(w http.ResponseWriter) error {
 
@@ -5387,7 +5387,7 @@ func (response UpdateOwnPassword401JSONResponse) VisitUpdateOwnPasswordResponse(
 	return err
 }
 
-type UpdateOwnPassword403JSONResponse Error
+type UpdateOwnPassword403JSONResponse Failure
 
 func (response UpdateOwnPassword403JSONResponse) VisitUpdateOwnPasswordResponse(w http.ResponseWriter) error {
 
@@ -5494,7 +5494,7 @@ func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
-type ListUsers400JSONResponse Error
+type ListUsers400JSONResponse Failure
 
 func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
 
@@ -5612,7 +5612,7 @@ func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser400JSONResponse Error
+type CreateUser400JSONResponse Failure
 
 func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
 
@@ -5654,7 +5654,7 @@ func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser409JSONResponse Error
+type CreateUser409JSONResponse Failure
 
 func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
 
@@ -6115,7 +6115,7 @@ func (response UpdateUser200JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser400JSONResponse Error
+type UpdateUser400JSONResponse Failure
 
 func (response UpdateUser400JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
 
@@ -6262,7 +6262,7 @@ func (response ChangeUserPassword200JSONResponse) VisitChangeUserPasswordRespons
 	return err
 }
 
-type ChangeUserPassword400JSONResponse Error
+type ChangeUserPassword400JSONResponse Failure
 
 func (response ChangeUserPassword400JSONResponse) VisitChangeUserPasswordResponse(w http.ResponseWriter) error {
 
@@ -6276,7 +6276,7 @@ func (response ChangeUserPassword400JSONResponse) VisitChangeUserPasswordRespons
 	return err
 }
 
-type ChangeUserPassword401JSONResponse Error
+type ChangeUserPassword401JSONResponse Failure
 
 func (response ChangeUserPassword401JSONResponse) VisitChangeUserPasswordResponse(w http.ResponseWriter) error {
 

@@ -18,8 +18,8 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// PrivilegeGroups The privilege groups. Absent if `code` is not 0.
-type PrivilegeGroups struct {
+// PrivilegeGroupsData The privilege groups. Absent if `code` is not 0.
+type PrivilegeGroupsData struct {
 	// PrivilegeGroups One's own, by name, and then the nine built-in ones.
 	PrivilegeGroups []PrivilegeGroup `json:"privilegeGroups"`
 }
@@ -183,7 +183,7 @@ type PrivilegeGroupsResult struct {
 	Code int32 `json:"code"`
 
 	// Data The privilege groups. Absent if `code` is not 0.
-	Data *PrivilegeGroups `json:"data,omitempty"`
+	Data *PrivilegeGroupsData `json:"data,omitempty"`
 
 	// Message What is wrong. Absent if `code` is 0.
 	Message *string `json:"message,omitempty"`

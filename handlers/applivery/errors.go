@@ -87,7 +87,7 @@ func fail(_ *edge.Call, err error) edge.Answer {
 	if invalid := (*edge.InvalidError)(nil); errors.As(err, &invalid) {
 		detail.Data = problems(invalid)
 	}
-	answer := edge.Answer{Status: row.status, Code: strconv.Itoa(row.code), Value: gen.Error{Error: detail}}
+	answer := edge.Answer{Status: row.status, Code: strconv.Itoa(row.code), Value: gen.Failure{Error: detail}}
 	if storage.KindOf(err) == storage.Busy {
 		answer.Header = http.Header{"Retry-After": {"1"}}
 	}

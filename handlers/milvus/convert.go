@@ -82,5 +82,5 @@ func listedGroups(groups []group) gen.PrivilegeGroupsResult {
 	for i, g := range groups {
 		listed[i] = gen.PrivilegeGroup{PrivilegeGroupName: g.name, Privileges: strings.Join(g.privileges, ",")}
 	}
-	return gen.PrivilegeGroupsResult{Data: &gen.PrivilegeGroups{PrivilegeGroups: listed}}
+	return gen.PrivilegeGroupsResult{Data: &gen.PrivilegeGroupsData{PrivilegeGroups: listed}}
 }

@@ -1,0 +1,1 @@
+"""Journeys through the generated clients, one API a module."""
