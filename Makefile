@@ -51,15 +51,23 @@ lint: ## lint the code and the contracts (the latter needs Node)
 	.ci/lint-contracts
 
 .PHONY: samples
-samples: ## run the vendors' own samples against the demo world (needs curl, Node, Python)
+samples: ## run the README and the vendors' own samples against the demo world (needs curl, Node, Python)
 	.ci/samples/run
+
+.PHONY: clients
+clients: ## generate clients in four languages and run their journeys (needs Node, Python, a JDK, Maven, Cargo)
+	.ci/clients/run
+
+.PHONY: third-party
+third-party: ## run published clients of these APIs against the demo world (needs curl, Node, Python, a JDK, Maven)
+	.ci/third-party/run
 
 .NOTPARALLEL:
 .PHONY: check
-check: check-generated lint race samples ## all that CI does beyond make test
+check: check-generated lint race samples clients third-party ## all that CI does beyond make test
 	FUZZTIME=5s $(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 100ms ./cmd/usher ./handlers/... ./storage/...
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin .ci/node .ci/contracts/node_modules
+	rm -rf bin .ci/node .ci/contracts/node_modules .ci/clients/*/generated .ci/clients/*/target .ci/clients/typescript/dist .ci/clients/typescript/node_modules .ci/clients/python/.mypy_cache
