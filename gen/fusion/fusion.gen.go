@@ -341,6 +341,11 @@ type RealmConfig struct {
 	//
 	// Example: ["developer"]
 	RoleNames *[]string `json:"roleNames,omitempty"`
+
+	// ID The id of a realm that is created; left out, one is made. It has no effect when a realm is updated.
+	//
+	// Example: 0d9cf3b8-6f0a-4a35-bb0a-5a1f2f3c4d5e
+	ID *string `json:"id,omitempty"`
 }
 
 // RealmConfigRealmType Where the realm's users are known.
@@ -865,7 +870,7 @@ type ClientInterface interface {
 	//
 	// The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 	//
-	// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+	// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -879,7 +884,7 @@ type ClientInterface interface {
 	//
 	// The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 	//
-	// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+	// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1408,7 +1413,7 @@ func (c *Client) GetRealms(ctx context.Context, params *GetRealmsParams, reqEdit
 //
 // The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 //
-// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1432,7 +1437,7 @@ func (c *Client) CreateRealmWithBody(ctx context.Context, contentType string, bo
 //
 // The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 //
-// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3202,7 +3207,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 	//
-	// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+	// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3216,7 +3221,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 	//
-	// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+	// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7072,7 +7077,7 @@ func (c *ClientWithResponses) GetRealmsWithResponse(ctx context.Context, params 
 //
 // The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 //
-// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7092,7 +7097,7 @@ func (c *ClientWithResponses) CreateRealmWithBodyWithResponse(ctx context.Contex
 //
 // The caller needs the permission to POST to this path; of the default roles only `admin` has it.
 //
-// Checked in this order: authentication, permission, the body, that it is no second native realm, that the name is free.
+// Checked in this order: authentication, permission, the body, that it is no second native realm, that name and id are free.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -140,15 +140,16 @@ func (s *server) GetRealms(ctx context.Context, r gen.GetRealmsRequestObject) (g
 	return gen.GetRealms200JSONResponse{Body: answer}, nil
 }
 
-// CreateRealm makes a realm, once its name is found free.
+// CreateRealm makes a realm, once name and id are found free.
 func (s *server) CreateRealm(ctx context.Context, r gen.CreateRealmRequestObject) (gen.CreateRealmResponseObject, error) {
 	doc, err := encodeRealm(*r.Body)
 	if err != nil {
 		return nil, err
 	}
-	record, err := s.realms.Create(ctx, actor(ctx), storage.Record{ID: uuid.NewString(), Name: r.Body.Name, Document: doc}, nil)
+	id := uuid.NewString()
+	record, err := s.realms.Create(ctx, actor(ctx), storage.Record{ID: deref(first(r.Body.ID, &id)), Name: r.Body.Name, Document: doc}, nil)
 	if err != nil {
-		return nil, taken(err, `Realm "`+r.Body.Name+`" already exists`, "")
+		return nil, taken(err, `Realm "`+r.Body.Name+`" already exists`, `Realm with id "`+deref(r.Body.ID)+`" already exists`)
 	}
 	v, err := realmView(record)
 	return gen.CreateRealm201JSONResponse{Body: v}, err
