@@ -79,17 +79,24 @@ func appliveryCredentials(t *testing.T, w *world, operation string, kind credent
 	q := appliveryRequests[operation]
 	access := caller.Data.AccessToken.Token
 	body := strings.NewReplacer("USER", email, "FRESH", w.fresh("fresh")+"@example.com", "ACCESS", access, "REFRESH", caller.Data.RefreshToken.Token).Replace(q.body)
-	if operation == "refresh" && kind == none {
+	switch {
+	case kind == none && (operation == "refresh" || operation == "login"):
 		body = "{}"
+	case operation == "login" && kind == junk:
+		body = strings.Replace(body, "First-Secret-1", "Wrong-Secret-1", 1)
+	case operation == "login" && kind == ended:
+		body = strings.Replace(body, email, other, 1)
 	}
 	authorization := "Bearer " + access
 	if public || kind == none {
 		authorization = ""
 	}
 	switch {
-	case (operation == "login" || operation == "register") && kind != none && kind != with:
+	case operation == "register" && kind != none && kind != with:
 		return nil, "takes none"
-	case operation == "refresh" && kind == without:
+	case operation == "login" && kind == expired:
+		return nil, "passwords last"
+	case operation == "refresh" && kind == without, operation == "login" && (kind == another || kind == without):
 		return nil, "no right to lack"
 	case (operation == "getProfile" || operation == "updateOwnPassword") && kind != with && (kind == another || kind == without):
 		return nil, "one's own"

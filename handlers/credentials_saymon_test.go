@@ -79,7 +79,7 @@ func saymonCredentials(t *testing.T, w *world, operation string, kind credential
 	case operation == "listPasswordPolicies" && kind != none:
 		return nil, "takes none"
 	case operation == "createSession" && kind == expired:
-		return nil, "passwords and tokens last"
+		return nil, "403 Forbidden if the policy limits the password's lifetime"
 	case operation == "createSession" && (kind == another || kind == without):
 		return nil, "no right to lack"
 	case (operation == "getCurrentUser" || operation == "deleteSession") && (kind == another || kind == without):

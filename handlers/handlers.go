@@ -6,6 +6,7 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -40,10 +41,10 @@ type Options struct {
 // apis is the list of all that usher serves.
 func apis(o Options) []vendor {
 	return []vendor{
-		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, true, fusion.Demo, fusion.DemoAccounts},
-		{applivery.Name, "Applivery", o.Applivery.API, applivery.FirstStart, applivery.Administrator, false, applivery.Demo, applivery.DemoAccounts},
-		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, false, saymon.Demo, saymon.DemoAccounts},
-		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, false, milvus.Demo, milvus.DemoAccounts},
+		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, fusion.GivePassword, fusion.Demo, fusion.DemoAccounts},
+		{applivery.Name, "Applivery", o.Applivery.API, applivery.FirstStart, applivery.Administrator, nil, applivery.Demo, applivery.DemoAccounts},
+		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, nil, saymon.Demo, saymon.DemoAccounts},
+		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, nil, milvus.Demo, milvus.DemoAccounts},
 	}
 }
 
@@ -52,10 +53,11 @@ type vendor struct {
 	name, title string
 	api         func(*storage.Store) (edge.API, error)
 	// firstStart is what the vendor ships with, and the first administrator
-	// with this password; setsOwn: it may be empty, the first caller sets it.
+	// with this password. With givePassword it may be empty: the first caller
+	// sets it, or a later start, which givePassword is for.
 	firstStart    func(admin password.Plain) storage.Seed
 	administrator string // the first one's login
-	setsOwn       bool
+	givePassword  func(ctx context.Context, store *storage.Store, admin password.Plain) (given bool, err error)
 	demo          func() storage.Seed
 	demoAccounts  func() []string // "login / password", of demo
 }

@@ -23,6 +23,9 @@ type World struct {
 	// Made is told of each first administrator whose password was made, as soon
 	// as the store has him: nobody else knows it.
 	Made func(Administrator) error
+	// Kept is told of each API whose directory was filled before; ignored: of
+	// the password that is given for it no use is made.
+	Kept func(api string, ignored bool)
 }
 
 // Administrator is a first administrator whose password was made by Seed.
@@ -34,13 +37,18 @@ type Administrator struct {
 
 // Seed fills the directory of each API that never was filled: with what its
 // vendor ships, and the demo world or a first administrator. An API whose
-// directory was filled before stays as it is. A given password that the API's
+// directory was filled before stays as it is, but for a first administrator who
+// still waits for a password and is given one. A given password that the API's
 // own rule refuses is an error, but for Milvus', whose root is exempt from it.
 func Seed(ctx context.Context, store *storage.Store, w World) error {
 	for _, v := range apis(Options{}) {
 		seed, administrator := v.seed(w)
 		done, err := store.Directory(v.name).Seed(ctx, storage.Actor{Name: "usher"}, seed)
-		if err == nil && done && administrator.Password != "" && w.Made != nil {
+		switch {
+		case err != nil:
+		case !done:
+			err = v.keep(ctx, store, w)
+		case administrator.Password != "" && w.Made != nil:
 			err = w.Made(administrator)
 		}
 		if err != nil {
@@ -50,11 +58,26 @@ func Seed(ctx context.Context, store *storage.Store, w World) error {
 	return nil
 }
 
+// keep leaves a directory that was filled before as it is.
+func (v vendor) keep(ctx context.Context, store *storage.Store, w World) error {
+	given, used := w.Passwords[v.name], false
+	if given != "" && v.givePassword != nil {
+		var err error
+		if used, err = v.givePassword(ctx, store, given); err != nil {
+			return err
+		}
+	}
+	if w.Kept != nil {
+		w.Kept(v.name, given != "" && !used)
+	}
+	return nil
+}
+
 func (v vendor) seed(w World) (storage.Seed, Administrator) {
 	if w.Demo {
 		return v.demo(), Administrator{}
 	}
-	if given := w.Passwords[v.name]; given != "" || v.setsOwn {
+	if given := w.Passwords[v.name]; given != "" || v.givePassword != nil {
 		return v.firstStart(given), Administrator{}
 	}
 	secret := randomPassword()

@@ -192,7 +192,17 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 
-	err = handlers.Seed(ctx, store, handlers.World{Demo: s.demo, Passwords: s.passwords, Made: printAdministrator(stderr)})
+	err = handlers.Seed(ctx, store, handlers.World{
+		Demo: s.demo, Passwords: s.passwords, Made: printAdministrator(stderr), Kept: func(api string, ignored bool) {
+			if s.demo { // its accounts are not told of then: who knows what has become of them
+				s.demo = false
+				logger.Warn("the store was filled before: --demo changes nothing")
+			}
+			if ignored {
+				logger.Warn("the first administrator's password is not used: the store was filled before", "api", api)
+			}
+		},
+	})
 	if err != nil {
 		return err
 	}

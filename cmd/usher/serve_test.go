@@ -318,6 +318,33 @@ func TestFirstStart(t *testing.T) {
 	if a := send(t, "GET", demo.url+"/node/api/users/current", "", basic("Bob", "qwerty")); a.status != 401 {
 		t.Errorf("--demo changed a store that was not empty: %s", a)
 	}
+	if said := demo.stderr.String(); !strings.Contains(said, "--demo changes nothing") || strings.Contains(said, `"demo":true`) {
+		t.Errorf("--demo on a store that was not empty: %s", said)
+	}
+}
+
+// Fusion's administrator, who has no password after a first start, may be given
+// one by a later start; who has one keeps it, and the log says so.
+func TestPasswordOfALaterStart(t *testing.T) {
+	dir := t.TempDir()
+	start(t, dir, nil).kill()
+	later := start(t, dir, []string{"USHER_FUSION_ADMIN_PASSWORD=password123"})
+	if a := send(t, "GET", later.url+"/api/users", "", basic("admin", "password123")); a.status != 200 {
+		t.Errorf("the password of a later start: %s", a)
+	}
+	send(t, "POST", later.url+"/api", `{"password":"password456"}`).expect(t, 409, `{"code":"exists","message":"The initial admin password is already set"}`)
+	if said := later.stderr.String(); strings.Contains(said, "is not used") {
+		t.Error(said)
+	}
+	later.kill()
+	last := start(t, dir, []string{"USHER_FUSION_ADMIN_PASSWORD=password456", "USHER_MILVUS_ADMIN_PASSWORD=Milvus"})
+	if a := send(t, "GET", last.url+"/api/users", "", basic("admin", "password123")); a.status != 200 {
+		t.Errorf("the first password: %s", a)
+	}
+	if said := last.stderr.String(); strings.Count(said, "is not used") != 2 {
+		t.Errorf("of two passwords that are not used: %s", said)
+	}
+	last.kill()
 }
 
 func TestDemoStoreGoesWithTheServer(t *testing.T) {

@@ -54,6 +54,9 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 		return nil, err
 	}
 	call.Principal = login.User.Name
+	if isAPIKey(login.User) { // its id may be some user's name
+		call.Principal = "API key " + login.User.Name
+	}
 	if login.Target != nil && isAPIKey(*login.Target) {
 		login.Target = nil
 	}

@@ -2,9 +2,11 @@ package fusion
 
 import (
 	"context"
+	"errors"
 
 	gen "usher/gen/fusion"
 	"usher/storage"
+	"usher/storage/password"
 )
 
 // UpdatePassword changes a user's password and nothing else of it.
@@ -21,6 +23,7 @@ func (s *server) UpdatePassword(ctx context.Context, r gen.UpdatePasswordRequest
 	if err != nil {
 		return nil, err
 	}
+	s.renew(ctx, &u)
 	v, err := view(u)
 	if err != nil {
 		return nil, err
@@ -42,21 +45,39 @@ func (s *server) replacePassword(ctx context.Context, id string, b gen.UpdatePas
 
 // SetInitialAdminPassword gives the first administrator a password, once.
 func (s *server) SetInitialAdminPassword(ctx context.Context, r gen.SetInitialAdminPasswordRequestObject) (gen.SetInitialAdminPasswordResponseObject, error) {
-	id, err := s.initialAdmin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = s.users.InitPassword(ctx, actor(ctx), id, r.Body.Password, rule); err != nil {
+	if err := initPassword(ctx, s.users, actor(ctx), r.Body.Password); err != nil {
 		return nil, err
 	}
 	return gen.SetInitialAdminPassword201Response{}, nil
 }
 
+// GivePassword gives the first administrator of a store the password that he
+// still waits for; given is false if he has one, or is gone. Errors: WeakPassword,
+// Busy.
+func GivePassword(ctx context.Context, store *storage.Store, admin password.Plain) (given bool, err error) {
+	err = initPassword(ctx, store.Directory(Name), storage.Actor{Name: "usher"}, admin)
+	if errors.Is(err, errInitialized) || storage.KindOf(err) == storage.Conflict {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// initPassword gives the first administrator a password, once. Errors:
+// errInitialized, Conflict (which says the same), WeakPassword, Busy.
+func initPassword(ctx context.Context, users *storage.Directory, by storage.Actor, p password.Plain) error {
+	id, err := initialAdmin(ctx, users)
+	if err != nil {
+		return err
+	}
+	_, err = users.InitPassword(ctx, by, id, p, rule)
+	return err
+}
+
 // initialAdmin is the id of the administrator that the first start made. Where
 // he is gone, his password was set: nobody else could have deleted him. Errors:
 // errInitialized.
-func (s *server) initialAdmin(ctx context.Context) (string, error) {
-	u, err := s.users.UserNamed(ctx, native, Administrator)
+func initialAdmin(ctx context.Context, users *storage.Directory) (string, error) {
+	u, err := users.UserNamed(ctx, native, Administrator)
 	if storage.KindOf(err) == storage.NotFound {
 		return "", errInitialized
 	}

@@ -92,6 +92,22 @@ func (s *server) remember(ctx context.Context, call *edge.Call, u storage.User) 
 	call.Header().Add("Set-Cookie", cookieOf(session.id))
 }
 
+// renew sees to the cookie of a caller with Basic whose own record a verb has
+// just changed: a new password has ended the session that was given, and a user
+// who is gone (nil) has none.
+func (s *server) renew(ctx context.Context, u *storage.User) {
+	call, c := edge.CallFrom(ctx), callerFrom(ctx)
+	given := call.Header()["Set-Cookie"] != nil
+	switch {
+	case !given || c.target == nil || c.target.ID != c.user.ID:
+	case u == nil:
+		call.Header().Del("Set-Cookie")
+	case !u.PasswordSetAt.Equal(c.user.PasswordSetAt):
+		call.Header().Del("Set-Cookie")
+		s.remember(ctx, call, *u)
+	}
+}
+
 // forget makes sure that an ended session is not given to anyone who comes with
 // Basic; other servers over the same store find out within seenFor.
 func (s *server) forget(id password.Plain) {

@@ -70,6 +70,7 @@ func (s *server) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject) 
 	if err != nil {
 		return nil, err
 	}
+	s.renew(ctx, &u)
 	v, err := view(u)
 	if err != nil {
 		return nil, err
@@ -86,5 +87,6 @@ func (s *server) DeleteUser(ctx context.Context, _ gen.DeleteUserRequestObject) 
 	if _, err := s.users.DeleteUser(ctx, actor(ctx), target.ID); err != nil {
 		return nil, err
 	}
+	s.renew(ctx, nil)
 	return gen.DeleteUser204Response{}, nil
 }
