@@ -71,6 +71,21 @@ func send(t *testing.T, h http.Handler, account, method, path, body string) (int
 	return w.Code, string(answer)
 }
 
+// An id that the caller does not give is a UUID of version 4: scripts mask ids.
+func TestMadeIDs(t *testing.T) {
+	_, h := started(t, FirstStart("first-Secret1"), nil, nil)
+	made := regexp.MustCompile(`"id":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"`)
+	for path, body := range map[string]string{
+		"/api/users":         `{"username":"claire"}`,
+		"/api/roles":         `{"name":"a-role"}`,
+		"/api/realm-configs": `{"name":"corp","realmType":"ldap"}`,
+	} {
+		if status, answer := send(t, h, adminLogin, http.MethodPost, path, body); status != http.StatusCreated || !made.MatchString(answer) {
+			t.Errorf("%s: %d %s", path, status, answer)
+		}
+	}
+}
+
 // The request and the answer that the vendor's page of PUT /users/{id} prints,
 // with updatedAt, which an edited user has, and the methods as they were sent:
 // they are a set. Then what makes the page of PATCH work for the same user.

@@ -2,6 +2,7 @@ package fusion
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
+	gen "usher/gen/fusion"
 	"usher/storage"
 	"usher/storage/password"
 )
@@ -20,6 +24,27 @@ func started(t *testing.T, seed storage.Seed, now func() time.Time, between func
 	t.Helper()
 	store := open(t, storage.Options{Hash: password.Params{Memory: 8, Time: 1, Threads: 1}, Now: now}, seed)
 	return store.Directory(Name), mount(t, store, between)
+}
+
+// What an access token says to those who read it, though nothing here does: the
+// vendor's page has it carry the user and the roles.
+func TestAccessTokenNamesUserAndRoles(t *testing.T) {
+	_, h := started(t, FirstStart("first-Secret1"), nil, nil)
+	status, answer := send(t, h, adminLogin, http.MethodPost, "/oauth2/token", "")
+	var token gen.AccessToken
+	if err := json.Unmarshal([]byte(answer), &token); err != nil || status != http.StatusOK {
+		t.Fatal(status, err)
+	}
+	var says claims
+	if _, _, err := jwt.NewParser().ParseUnverified(token.AccessToken, &says); err != nil {
+		t.Fatal(err)
+	}
+	if says.Subject != "admin" || says.Realm != native || len(says.Roles) != 1 || says.Roles[0] != "admin" {
+		t.Errorf("%q of %q with the roles %q", says.Subject, says.Realm, says.Roles)
+	}
+	if lives := says.ExpiresAt.Sub(says.IssuedAt.Time); lives != 1800*time.Second {
+		t.Errorf("it lives for %v", lives)
+	}
 }
 
 // A password that is changed while an access token is made for the old one: it
