@@ -36,14 +36,15 @@ func BenchmarkAuthenticateProven(b *testing.B) {
 	for name, target := range map[string]string{"self": "", "target": "fe0885f2-8885-4c46-a3ea-8e5d00410500"} {
 		b.Run(name, func(b *testing.B) {
 			d := world(b)
+			by := storage.Actor{Source: "192.0.2.1"}
 			c := storage.Credentials{Realm: "native", Name: "user0", Password: "password123", Target: target}
-			if _, err := d.Authenticate(b.Context(), storage.Actor{}, c); err != nil {
+			if _, err := d.Authenticate(b.Context(), by, c); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if _, err := d.Authenticate(b.Context(), storage.Actor{}, c); err != nil {
+					if _, err := d.Authenticate(b.Context(), by, c); err != nil {
 						b.Error(err)
 					}
 				}

@@ -2,7 +2,7 @@ package storage
 
 import (
 	"errors"
-	"fmt"
+	"time"
 
 	"usher/storage/password"
 )
@@ -25,13 +25,14 @@ const (
 	Limit                     // the directory holds as many users as it may
 	Expired                   // the token was good once
 	Busy                      // too many password hashes are waiting, or the file is locked; try again
+	Throttled                 // too many attempts to prove a password have failed; RetryAfter says when another is granted
 )
 
 // String returns the kind in words, "wrong password" for WrongPassword.
 func (k Kind) String() string {
 	names := [...]string{
 		"internal", "not found", "exists", "invalid", "wrong password", "denied",
-		"weak password", "conflict", "limit", "expired", "busy",
+		"weak password", "conflict", "limit", "expired", "busy", "throttled",
 	}
 	if int(k) < len(names) {
 		return names[k]
@@ -45,6 +46,7 @@ type Error struct {
 	Kind       Kind
 	Field      string               // of Exists and Invalid: which member, "name"
 	Violations []password.Violation // of WeakPassword, in the order of password.Policy.Check
+	RetryAfter time.Duration        // of Throttled: above zero, and good if nobody else tries meanwhile
 	err        error                // what caused it, if there is more to say
 }
 
@@ -55,7 +57,7 @@ func (e *Error) Error() string {
 		s += ": " + e.Field
 	}
 	for _, v := range e.Violations {
-		s += fmt.Sprintf(": %v: want %d", v.Rule, v.Want) // how much there was tells of the password
+		s += ": " + v.String()
 	}
 	if e.err != nil {
 		s += ": " + e.err.Error()

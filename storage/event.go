@@ -6,13 +6,16 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // Event is something that happened to the security of a directory: who did
 // what to whom, when, from where, with which result. It never holds a secret.
 type Event struct {
-	ID                   int64 // grows with time
+	ID                   int64 // grows with time, over all directories
+	Directory            string
 	At                   time.Time
 	Kind                 EventKind
 	ActorID, ActorName   string // who did it; empty: nobody was signed in
@@ -45,7 +48,9 @@ const (
 	RolesChanged         EventKind = "roles-changed" // of a user, next to UserUpdated unless the edit is quiet
 	PolicyCreated        EventKind = "policy-created"
 	PolicyUpdated        EventKind = "policy-updated"
-	Seeded               EventKind = "seeded" // stands for all that the seed made
+	Seeded               EventKind = "seeded"        // stands for all that the seed made
+	SeedUpgraded         EventKind = "seed-upgraded" // stands for all that a later version of the seed has brought
+	EventsPruned         EventKind = "events-pruned" // target: the time before which there are none any more
 )
 
 // tokenEvent is the kind of event that something happening to tokens is.
@@ -53,10 +58,7 @@ func tokenEvent(kind, happened string) EventKind { return EventKind(kind + "-" +
 
 // record adds an event to the trail, with the outcome that err stands for.
 func (t *tx) record(ctx context.Context, by Actor, kind EventKind, targetID, targetName string, err error) error {
-	result := "ok"
-	if err != nil {
-		result = KindOf(err).String()
-	}
+	result := resultOf(err)
 	_, err = t.exec(ctx, `INSERT INTO event
 		(directory, at, kind, actor_id, actor_name, target_id, target_name, source, request, result)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
@@ -64,11 +66,39 @@ func (t *tx) record(ctx context.Context, by Actor, kind EventKind, targetID, tar
 	return err
 }
 
-// record is tx.record as a transaction of its own.
+// record is tx.record as a transaction of its own, or [Directory.unrecorded] if
+// there is no room for it.
 func (d *Directory) record(ctx context.Context, by Actor, kind EventKind, targetID, targetName string, err error) error {
-	return d.writeAnyway(ctx, func(ctx context.Context, t *tx) error {
+	failed := d.writeAnyway(ctx, func(ctx context.Context, t *tx) error {
 		return t.record(ctx, by, kind, targetID, targetName, err)
 	})
+	return d.unrecorded(failed, by, kind, targetID, targetName, err)
+}
+
+// unrecorded tells Options.Unrecorded of an event about a login that could not be
+// written because failed says that nothing can, and returns nil; any other error
+// it returns. A full disk must neither keep people out nor answer a wrong password
+// otherwise than an unknown name, and guessing must not go unseen by it.
+func (d *Directory) unrecorded(failed error, by Actor, kind EventKind, targetID, targetName string, err error) error {
+	if !cannotWrite(failed) {
+		return failed
+	}
+	e := Event{
+		Directory: d.name, At: d.s.Now(), Kind: kind, ActorID: by.ID, ActorName: by.Name, TargetID: targetID, TargetName: targetName,
+		Source: by.Source, Request: by.Request, Result: resultOf(err),
+	}
+	if d.s.told != nil {
+		d.s.told(e, failed)
+	}
+	return nil
+}
+
+// resultOf is Event.Result for an outcome, nil for one that is good.
+func resultOf(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return KindOf(err).String()
 }
 
 // writeAnyway is write although the caller may have hung up: guessing passwords
@@ -101,25 +131,76 @@ func (d *Directory) refused(ctx context.Context, by Actor, kind EventKind, a *ac
 	return why
 }
 
-// EventQuery selects events.
+// throttled records that attempts to prove to be a are refused from now on, and
+// returns why. One event stands for all until an attempt is granted again: whoever
+// tries a thousand times a second must not fill the disk. So an attempt that is
+// granted leaves three events at most, that it failed and that others are refused at
+// its account and from its source, of some 140 bytes each: 36 MB a day from one
+// address at DefaultSourceRate, and altogether no more than hashes are computed.
+func (d *Directory) throttled(ctx context.Context, by Actor, kind EventKind, at attempt, a *account, why error) error {
+	if !d.s.throttle.note(at) {
+		return why
+	}
+	var id, name string
+	if a != nil {
+		id, name = a.ID, a.Name
+	}
+	if err := d.record(ctx, by, kind, id, name, why); err != nil {
+		return err
+	}
+	return why
+}
+
+// EventQuery selects events. A zero field asks for nothing.
 type EventQuery struct {
-	After int64 // only those with a greater ID
-	Limit int   // at most that many; 0: no limit
+	Directory    string
+	After        int64     // only those with a greater ID
+	Since, Until time.Time // only those at Since or later, and before Until
+	Kind         EventKind
+	User         string // id or name of who did it, or to whom
+	Limit        int    // at most that many
+}
+
+// Events is [Store.Events] for this directory.
+func (d *Directory) Events(ctx context.Context, q EventQuery) ([]Event, error) {
+	q.Directory = d.name
+	return d.s.Events(ctx, q)
 }
 
 // Events returns the events that q selects, oldest first. Errors: Invalid
 // (limit).
-func (d *Directory) Events(ctx context.Context, q EventQuery) (es []Event, err error) {
+func (s *Store) Events(ctx context.Context, q EventQuery) (es []Event, err error) {
 	if q.Limit < 0 {
 		return nil, &Error{Kind: Invalid, Field: "limit"}
 	}
-	done, err := d.s.list(ctx)
+	done, err := s.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	rows, err := d.s.reader.QueryContext(ctx, `SELECT id, at, kind, actor_id, actor_name, target_id, target_name, source, request, result
-		FROM event WHERE directory = $1 AND id > $2 ORDER BY id LIMIT $3`, d.name, q.After, cmp.Or(q.Limit, math.MaxInt))
+	query, args := `SELECT id, directory, at, kind, actor_id, actor_name, target_id, target_name, source, request, result
+		FROM event WHERE id > $1`, []any{q.After}
+	where := func(condition string, arg any) {
+		args = append(args, arg)
+		query += " AND " + strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args)))
+	}
+	if q.Directory != "" {
+		where(`directory = ?`, q.Directory)
+	}
+	if !q.Since.IsZero() {
+		where(`at >= ?`, micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		where(`at < ?`, micros(q.Until))
+	}
+	if q.Kind != "" {
+		where(`kind = ?`, q.Kind)
+	}
+	if q.User != "" {
+		where(`? IN (actor_id, actor_name, target_id, target_name)`, q.User)
+	}
+	args = append(args, cmp.Or(q.Limit, math.MaxInt))
+	rows, err := s.reader.QueryContext(ctx, query+` ORDER BY id LIMIT $`+strconv.Itoa(len(args)), args...)
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -127,11 +208,52 @@ func (d *Directory) Events(ctx context.Context, q EventQuery) (es []Event, err e
 	for rows.Next() {
 		var e Event
 		var at sql.NullInt64
-		if err := rows.Scan(&e.ID, &at, &e.Kind, &e.ActorID, &e.ActorName, &e.TargetID, &e.TargetName, &e.Source, &e.Request, &e.Result); err != nil {
+		if err := rows.Scan(&e.ID, &e.Directory, &at, &e.Kind, &e.ActorID, &e.ActorName, &e.TargetID, &e.TargetName, &e.Source, &e.Request, &e.Result); err != nil {
 			return nil, wrap(err)
 		}
 		e.At = fromMicros(at)
 		es = append(es, e)
 	}
 	return es, wrap(rows.Err())
+}
+
+// pruneAtOnce is how many events are deleted in one transaction: few enough that
+// nobody who wants to write has to wait long.
+const pruneAtOnce = 1000
+
+// PruneEvents deletes the directory's events of before a time, which is not
+// later than now, and returns how many there were. That it did is an event
+// itself, EventsPruned, unless there were none. If it fails some may be gone, and
+// that event is there.
+func (d *Directory) PruneEvents(ctx context.Context, by Actor, before time.Time) (pruned int64, err error) {
+	if before = utc(before); before.After(d.s.Now()) {
+		before = d.s.Now()
+	}
+	for end := int64(0); ; {
+		// The last of the next few. Looking for it takes long where there are no
+		// more, and keeps nobody from writing.
+		from := end
+		err := d.s.reader.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM
+			(SELECT id FROM event WHERE directory = $1 AND id > $2 AND at < $3 ORDER BY id LIMIT $4)`,
+			d.name, from, micros(before), pruneAtOnce).Scan(&end)
+		if err != nil {
+			return pruned, wrap(err)
+		}
+		if end == 0 {
+			return pruned, nil
+		}
+		var n int64
+		err = d.write(ctx, func(ctx context.Context, t *tx) (err error) {
+			n, err = t.exec(ctx, `DELETE FROM event WHERE directory = $1 AND id > $2 AND id <= $3 AND at < $4`,
+				t.directory, from, end, micros(before))
+			if err != nil || pruned > 0 {
+				return err
+			}
+			return t.record(ctx, by, EventsPruned, "", before.Format(time.RFC3339Nano), nil)
+		})
+		if err != nil {
+			return pruned, err
+		}
+		pruned += n
+	}
 }

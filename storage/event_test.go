@@ -30,8 +30,8 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, all, []storage.Event{
-		{ID: 1, At: c.Add(-time.Second), Kind: storage.UserCreated, ActorID: "a1", ActorName: "admin", TargetID: "1", TargetName: "bob", Source: "192.0.2.1", Request: "r1", Result: "ok"},
-		{ID: 3, At: c.Time, Kind: storage.UserCreated, ActorID: "a1", ActorName: "admin", TargetID: "2", TargetName: "ann", Source: "192.0.2.1", Request: "r1", Result: "ok"},
+		{ID: 1, Directory: "d", At: c.Add(-time.Second), Kind: storage.UserCreated, ActorID: "a1", ActorName: "admin", TargetID: "1", TargetName: "bob", Source: "192.0.2.1", Request: "r1", Result: "ok"},
+		{ID: 3, Directory: "d", At: c.Time, Kind: storage.UserCreated, ActorID: "a1", ActorName: "admin", TargetID: "2", TargetName: "ann", Source: "192.0.2.1", Request: "r1", Result: "ok"},
 	})
 	for _, tt := range []struct {
 		q    storage.EventQuery

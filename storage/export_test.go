@@ -82,3 +82,24 @@ func Schema(t *testing.T, version int) (script string) {
 	}
 	return script + fmt.Sprintf("PRAGMA user_version = %d;", version)
 }
+
+// MaxBuckets is how many buckets of a kind the throttle keeps.
+const MaxBuckets = maxBuckets
+
+// FillThrottle has n attempts fail and n succeed, each from an address of its own
+// at an account of its own, and returns how many accounts, sources and pairs of
+// them are kept.
+func (s *Store) FillThrottle(n int) [3]int {
+	t := s.throttle
+	for i := range n {
+		at := t.attempt("d", Actor{Source: fmt.Sprint("source", i)}, &account{User: User{ID: fmt.Sprint(i), Name: fmt.Sprint("name", i)}}, "", "")
+		_, _ = t.take(at)
+		t.succeed(at, 1)
+	}
+	return [3]int{t.accounts.Len(), t.sources.Len(), t.pairs.Len()}
+}
+
+// FailNamed has an attempt fail at a name that nobody has, without a hash.
+func (s *Store) FailNamed(name, source string) {
+	_, _ = s.throttle.take(s.throttle.attempt("d", Actor{Source: source}, nil, "", name))
+}

@@ -46,7 +46,9 @@ func newHasher(params password.Params, hashers, waiting int) *hasher {
 		hashers = runtime.GOMAXPROCS(0)
 	}
 	if waiting == 0 {
-		waiting = waitingPerHasher * hashers
+		// What costs more lets fewer wait, for as long.
+		cost, usual := params.Memory*params.Time, password.DefaultParams.Memory*password.DefaultParams.Time
+		waiting = max(waitingPerHasher*int(usual)/int(max(cost, usual)), 1) * hashers
 	}
 	return &hasher{
 		params:     params,

@@ -18,6 +18,14 @@ func TestHasherDefaults(t *testing.T) {
 	if cap(h.slots) != 3 || h.maxWaiting != 3*180 {
 		t.Errorf("%d hashers, %d waiting", cap(h.slots), h.maxWaiting)
 	}
+	dear := password.DefaultParams
+	dear.Memory, dear.Time = 3*dear.Memory, 2*dear.Time
+	if h := newHasher(dear, 2, 0); h.maxWaiting != 2*30 {
+		t.Errorf("%d waiting for what costs six times as much", h.maxWaiting)
+	}
+	if h := newHasher(password.Params{Memory: 256 << 10, Time: 16, Threads: 1}, 1, 0); h.maxWaiting != 1 {
+		t.Errorf("%d waiting for what costs most", h.maxWaiting)
+	}
 	if h := newHasher(cheapParams, 0, -1); cap(h.slots) < 1 || h.maxWaiting > 0 {
 		t.Errorf("%d hashers, %d waiting", cap(h.slots), h.maxWaiting)
 	}

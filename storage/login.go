@@ -53,7 +53,12 @@ const (
 // (for an unknown name, for a user without a password or who may not log in,
 // and for a wrong password alike, after the same work: one hash at
 // Options.Hash, and the stored one besides if that is of another kind or
-// cost), Busy.
+// cost), Throttled (for known and unknown names alike), Busy.
+//
+// So a refusal takes as long for a name that nobody has as for a user's, with
+// one exception that cannot be helped: while a user's hash is of another kind or
+// cost than Options.Hash, which is until the next login, a wrong password takes
+// longer there, by what the old hash costs. It is never quicker.
 //
 // The first time a password is right it costs a hash and an event, and one
 // more hash if the stored one is bcrypt or costs something else than
@@ -71,8 +76,14 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 	if barred {
 		known = nil // the right password must not be quicker than a wrong one
 	}
-	fresh, err := d.prove(ctx, known, c.Password)
-	if KindOf(err) == WrongPassword {
+	realm, name := c.Realm, c.Name
+	if name == "" {
+		realm, name = "", c.Email
+	}
+	at := d.s.throttle.attempt(d.name, by, a, realm, name)
+	fresh, err := d.prove(ctx, at, known, c.Password)
+	switch KindOf(err) {
+	case WrongPassword:
 		why := err
 		if barred {
 			why = &Error{Kind: Denied}
@@ -80,6 +91,9 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 		if failed := d.recordFailure(ctx, by, LoginFailed, a, why); failed != nil {
 			err = failed
 		}
+	case Throttled:
+		err = d.throttled(ctx, by, LoginFailed, at, a, err)
+	default: // good, or no failure of whoever logs in
 	}
 	if err != nil {
 		return Login{}, err
@@ -101,6 +115,8 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 // the user deleted while its hash was computed. Errors: WrongPassword, which is
 // recorded instead.
 func (d *Directory) recordLogin(ctx context.Context, by Actor, a *account) error {
+	as := Actor{ID: a.ID, Name: a.Name, Source: by.Source, Request: by.Request}
+	current := false // the password, when its turn to write came
 	err := d.writeAnyway(ctx, func(ctx context.Context, t *tx) error {
 		now, err := t.user(ctx, a.ID)
 		if KindOf(err) == NotFound || err == nil && now.version != a.version {
@@ -109,11 +125,14 @@ func (d *Directory) recordLogin(ctx context.Context, by Actor, a *account) error
 		if err != nil {
 			return err
 		}
-		as := Actor{ID: a.ID, Name: a.Name, Source: by.Source, Request: by.Request}
+		current = true
 		return t.record(ctx, as, LoginSucceeded, a.ID, a.Name, nil)
 	})
-	if KindOf(err) == WrongPassword {
+	switch {
+	case KindOf(err) == WrongPassword:
 		return d.refused(ctx, by, LoginFailed, a, err)
+	case current:
+		return d.unrecorded(err, as, LoginSucceeded, a.ID, a.Name, nil)
 	}
 	return err
 }

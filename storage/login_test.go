@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -285,6 +286,48 @@ func TestRehashAtLogin(t *testing.T) {
 				t.Errorf("stored hash is %s", verified[0])
 			}
 		})
+	}
+}
+
+// A password that is changed while a login makes a new hash of the old one stays
+// changed, and so does one that was set to what it was.
+func TestRehashLosesToAChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	s := openAt(t, path)
+	d := s.Directory("d")
+	for _, next := range []password.Plain{"new", "old"} {
+		name := "from-old-to-" + string(next)
+		u := mustCreate(t, d, storage.NewUser{ID: name, Name: name, Password: "old"})
+		// The dear hash takes some hundred times as long as the change.
+		dear := openAt(t, path, func(o *storage.Options) { o.Hash = password.Params{Memory: 64 << 10, Time: 4, Threads: 1} })
+		done := make(chan error, 1)
+		go func() { done <- login(t, dear.Directory("d"), name, "old") }()
+		for deadline := time.Now().Add(10 * time.Second); !slices.Contains(events(t, d, 1), "login "+name+">"+name+" ok"); {
+			if time.Now().After(deadline) {
+				t.Fatal("no login")
+			}
+		}
+		if _, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: u.ID, Old: "old", New: next}); err != nil {
+			t.Fatal(err)
+		}
+		if len(done) > 0 {
+			t.Fatal("the login was over before the change")
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		again := openAt(t, path) // remembers nothing
+		var verified []string
+		again.OnVerify(func(encoded string) { verified = append(verified, encoded) })
+		if err := login(t, again.Directory("d"), name, next); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(verified) != 1 || !strings.HasPrefix(verified[0], "$argon2id$v=19$m=64,t=1,p=1$") {
+			t.Errorf("%s: the hash is %s", name, verified)
+		}
+		if next != "old" {
+			wantKind(t, login(t, again.Directory("d"), name, "old"), storage.WrongPassword)
+		}
 	}
 }
 

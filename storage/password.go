@@ -17,27 +17,30 @@ type PasswordChange struct {
 }
 
 // ChangePassword replaces the old password by the new one, ends the user's
-// tokens but for the lasting ones, and returns the user as changed. Of two changes at once with the same
-// old password one succeeds; the other gets WrongPassword, as it would have a
+// tokens but for the lasting ones and the actor's (see Options.KeepTokens and
+// Actor.Token), and returns the user as changed. Of two changes at once with the
+// same old password one succeeds; the other gets WrongPassword, as it would have a
 // moment later. The new password counts as proven: who set it need not wait
 // for a hash to use it.
 //
-// Errors: NotFound, WrongPassword (for a user without a password, too), then
-// WeakPassword, or before these two with PolicyFirst; Busy. That the new one is
+// Errors: Throttled, NotFound, WrongPassword (for a user without a password, too),
+// then WeakPassword, or before these three with PolicyFirst; Busy. A wrong old
+// password counts as a failed login does, and so does NotFound. That the new one is
 // password.Reused comes after WrongPassword in any case: it is for nobody to
-// hear who does not know the old one. NotFound takes as long as WrongPassword, so that a caller who answers both alike does not give
+// hear who does not know the old one; and so does password.OwnName of a user
+// whom the change knows by ID. NotFound takes as long as WrongPassword, so that a caller who answers both alike does not give
 // away which names there are.
 func (d *Directory) ChangePassword(ctx context.Context, by Actor, c PasswordChange) (User, error) {
 	if c.PolicyFirst {
-		if err := checkPolicy(c.New, c.Policy); err != nil {
+		if err := d.s.checkNew(c.New, c.Policy, User{Name: c.Name}); err != nil {
 			return User{}, err
 		}
 	}
-	a, err := d.proveOld(ctx, by, c)
+	a, at, err := d.proveOld(ctx, by, c)
 	if err != nil {
 		return User{}, err
 	}
-	hash, err := d.hashNew(ctx, &a, c.New, c.Policy)
+	hash, err := d.hashNew(ctx, a, c.New, c.Policy)
 	if err != nil {
 		return User{}, err
 	}
@@ -53,12 +56,13 @@ func (d *Directory) ChangePassword(ctx context.Context, by Actor, c PasswordChan
 		return User{}, err
 	}
 	d.s.proofs.remember(d.name, &changed, c.New)
+	d.s.throttle.succeed(at, changed.version)
 	return changed.User, nil
 }
 
 // proveOld returns the user whose password is to be changed, if c.Old is that
-// password. Errors: NotFound, WrongPassword, Busy.
-func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (account, error) {
+// password. Errors: Throttled, NotFound, WrongPassword, Busy.
+func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (account, attempt, error) {
 	var a account
 	var missing error
 	if c.ID != "" {
@@ -69,30 +73,39 @@ func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (a
 	known := &a
 	if missing != nil {
 		if KindOf(missing) != NotFound {
-			return account{}, missing
+			return account{}, attempt{}, missing
 		}
 		known = nil
 	}
-	_, err := d.prove(ctx, known, c.Old)
-	if KindOf(err) == WrongPassword {
+	realm, name := c.Realm, c.Name
+	if c.ID != "" {
+		realm, name = "", c.ID
+	}
+	at := d.s.throttle.attempt(d.name, by, known, realm, name)
+	_, err := d.prove(ctx, at, known, c.Old)
+	switch KindOf(err) {
+	case WrongPassword:
 		if known == nil {
 			err = missing
 		}
 		err = d.refused(ctx, by, PasswordChangeFailed, known, err)
+	case Throttled:
+		err = d.throttled(ctx, by, PasswordChangeFailed, at, known, err)
+	default: // good, or no failure of whoever changes it
 	}
-	return a, err
+	return a, at, err
 }
 
 // SetPassword gives the user a new password whatever the old one is, as an
-// administrator does, ends the user's tokens but for the lasting ones, and
-// returns the user as changed. Errors: NotFound, WeakPassword, Busy.
+// administrator does, ends the user's tokens as ChangePassword does, and returns
+// the user as changed. Errors: NotFound, WeakPassword, Busy.
 func (d *Directory) SetPassword(ctx context.Context, by Actor, id string, p password.Plain, y password.Policy) (User, error) {
 	for {
 		a, err := d.accountByID(ctx, id)
 		if err != nil {
 			return User{}, err
 		}
-		hash, err := d.hashNew(ctx, &a, p, y)
+		hash, err := d.hashNew(ctx, a, p, y)
 		if err != nil {
 			return User{}, err
 		}
@@ -116,7 +129,7 @@ func (d *Directory) InitPassword(ctx context.Context, by Actor, id string, p pas
 	if a.HasPassword {
 		return User{}, &Error{Kind: Conflict}
 	}
-	hash, err := d.hashNew(ctx, &a, p, y)
+	hash, err := d.hashNew(ctx, a, p, y)
 	if err != nil {
 		return User{}, err
 	}
@@ -126,8 +139,8 @@ func (d *Directory) InitPassword(ctx context.Context, by Actor, id string, p pas
 
 // newHash is the hash to store for a user who comes with a password in plain
 // text, which counts if there are both, or hashed; "" for neither. a is the
-// user as there already is, or nil. Errors: WeakPassword, Busy, Invalid.
-func (d *Directory) newHash(ctx context.Context, a *account, p password.Plain, encoded string, y password.Policy) (string, error) {
+// user as there already is, or is to be. Errors: WeakPassword, Busy, Invalid.
+func (d *Directory) newHash(ctx context.Context, a account, p password.Plain, encoded string, y password.Policy) (string, error) {
 	if p != "" {
 		return d.hashNew(ctx, a, p, y)
 	}
@@ -139,13 +152,13 @@ func (d *Directory) newHash(ctx context.Context, a *account, p password.Plain, e
 	return encoded, nil
 }
 
-// hashNew makes the hash of a new password of a, nil for a new user, if the
-// policy lets it. Errors: WeakPassword, Busy.
-func (d *Directory) hashNew(ctx context.Context, a *account, p password.Plain, y password.Policy) (string, error) {
-	if err := checkPolicy(p, y); err != nil {
+// hashNew makes the hash of a new password of a, if policy and screen let it.
+// Errors: WeakPassword, Busy.
+func (d *Directory) hashNew(ctx context.Context, a account, p password.Plain, y password.Policy) (string, error) {
+	if err := d.s.checkNew(p, y, a.User); err != nil {
 		return "", err
 	}
-	if a != nil && y.Unique > 0 {
+	if y.Unique > 0 {
 		if err := d.checkReuse(ctx, a, p, y.Unique); err != nil {
 			return "", err
 		}
@@ -155,7 +168,7 @@ func (d *Directory) hashNew(ctx context.Context, a *account, p password.Plain, y
 
 // checkReuse returns WeakPassword if p is one of the last passwords of a, as
 // many of them as unique says. It costs a hash for each. Errors: Busy, too.
-func (d *Directory) checkReuse(ctx context.Context, a *account, p password.Plain, unique int) error {
+func (d *Directory) checkReuse(ctx context.Context, a account, p password.Plain, unique int) error {
 	hashes := []string{a.hash}
 	rows, err := d.s.reader.QueryContext(ctx, `SELECT password_hash FROM password_history
 		WHERE directory = $1 AND user_id = $2 ORDER BY position DESC LIMIT $3`, d.name, a.ID, unique-1)
@@ -195,9 +208,14 @@ type newPassword struct {
 	policy password.Policy
 }
 
-// checkPolicy returns WeakPassword for what the policy does not let pass.
-func checkPolicy(p password.Plain, y password.Policy) error {
-	if vs := y.Check(p); vs != nil {
+// checkNew returns WeakPassword for what the policy does not let pass, or the
+// screen for that user.
+func (s *Store) checkNew(p password.Plain, y password.Policy, u User) error {
+	vs := y.Check(p)
+	if s.screen != nil {
+		vs = append(vs, s.screen.Check(p, u.Name, u.Email)...)
+	}
+	if vs != nil {
 		return &Error{Kind: WeakPassword, Violations: vs}
 	}
 	return nil
@@ -223,9 +241,9 @@ func (d *Directory) setPassword(ctx context.Context, by Actor, kind EventKind, i
 	return a, nil
 }
 
-// setPassword replaces a user's password, ends the user's tokens but for the
-// lasting ones, and returns the user as changed. Errors: NotFound; Conflict if
-// the condition does not hold.
+// setPassword replaces a user's password, ends the user's tokens as
+// ChangePassword does, and returns the user as changed. Errors: NotFound; Conflict
+// if the condition does not hold.
 func (t *tx) setPassword(ctx context.Context, by Actor, kind EventKind, id string, p newPassword, condition string, args ...any) (account, error) {
 	old, err := t.user(ctx, id)
 	if err != nil {
@@ -248,11 +266,18 @@ func (t *tx) setPassword(ctx context.Context, by Actor, kind EventKind, id strin
 	if err := t.keepOld(ctx, old, p.policy.Unique-1); err != nil {
 		return account{}, err
 	}
-	if _, err := t.exec(ctx, `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND lasting = 0`, t.directory, id); err != nil {
-		return account{}, err
+	if !t.keepTokens {
+		if _, err := t.exec(ctx, endOthers, t.directory, id, digest(by.Token.Value)); err != nil {
+			return account{}, err
+		}
 	}
 	return a, t.record(ctx, by, kind, a.ID, a.Name, nil)
 }
+
+// endOthers ends the tokens of a user that end with the password. What is spared
+// is a token of that user's, with those that belong to it: another actor's is none.
+const endOthers = `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND lasting = 0
+	AND sha256 <> $3 AND NOT (id <> '' AND id IN (SELECT id FROM token WHERE directory = $1 AND user_id = $2 AND sha256 = $3))`
 
 // keepOld puts the password that a had among those that were replaced, and
 // forgets them but for the last few, as many as a policy asks after. A password

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -465,4 +466,96 @@ func TestPasswordSetAt(t *testing.T) {
 	want(t, mustUser(t, d, "1"), u)
 	with := mustCreate(t, d, storage.NewUser{ID: "2", Name: "ann", Password: "p", CreatedAt: c.AddDate(-1, 0, 0)})
 	want(t, with.PasswordSetAt, c.AddDate(-1, 0, 0))
+}
+
+// What the screen finds is refused wherever a password is set, after what the
+// policy says; but not a hash, and not what is there already.
+func TestScreen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	weak := mustCreate(t, openAt(t, path).Directory("d"), storage.NewUser{Name: "bob", Email: "qxzabel@example.com", Password: "password1"})
+	d := openAt(t, path, func(o *storage.Options) { o.Screen = password.NewScreen() }).Directory("d")
+	if err := login(t, d, "bob", "password1"); err != nil {
+		t.Fatal(err)
+	}
+	policy := password.Policy{MinLength: 8}
+	short, common, own := password.Violation{Rule: password.MinLength, Want: 8}, password.Violation{Rule: password.Common}, password.Violation{Rule: password.OwnName}
+	short.Got = 7
+	const fine = "qzx-7714-vv"
+	for _, tt := range []struct {
+		p    password.Plain
+		want []password.Violation
+	}{
+		{"Welcome2024", []password.Violation{common}},
+		{"7-QXZABEL-7", []password.Violation{own}},
+		{"qx-bob-7714", []password.Violation{own}},
+		{"bobbob1", []password.Violation{short, common, own}},
+		{fine, nil},
+	} {
+		set := map[string]func() error{
+			"CreateUser": func() error {
+				// In a directory of its own the name is free.
+				_, err := open(t, func(o *storage.Options) { o.Screen = password.NewScreen() }).Directory("d").CreateUser(
+					t.Context(), admin, storage.NewUser{ID: "1", Name: "bob", Email: "qxzabel@example.com", Password: tt.p, Policy: policy})
+				return err
+			},
+			"SetPassword": func() error {
+				_, err := d.SetPassword(t.Context(), admin, weak.ID, tt.p, policy)
+				return err
+			},
+			"UpdateUser": func() error {
+				_, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: weak.ID, Password: tt.p, Policy: policy})
+				return err
+			},
+			"ChangePassword": func() error {
+				if _, err := openAt(t, path).Directory("d").SetPassword(t.Context(), admin, weak.ID, "password1", password.Policy{}); err != nil {
+					t.Fatal(err)
+				}
+				_, err := d.ChangePassword(t.Context(), admin, storage.PasswordChange{ID: weak.ID, Old: "password1", New: tt.p, Policy: policy})
+				return err
+			},
+			"InitPassword": func() error {
+				d := open(t, func(o *storage.Options) { o.Screen = password.NewScreen() }).Directory("d")
+				u := mustCreate(t, d, storage.NewUser{Name: "bob", Email: "qxzabel@example.com"})
+				_, err := d.InitPassword(t.Context(), admin, u.ID, tt.p, policy)
+				return err
+			},
+			"Seed": func() error {
+				d := open(t, func(o *storage.Options) { o.Screen = password.NewScreen() }).Directory("d")
+				_, err := d.Seed(t.Context(), admin, storage.Seed{Users: []storage.NewUser{{ID: "1", Name: "bob", Email: "qxzabel@example.com", Password: tt.p, Policy: policy}}})
+				return err
+			},
+		}
+		for verb, f := range set {
+			err := f()
+			var e *storage.Error
+			switch {
+			case tt.want == nil && err != nil, tt.want != nil && !errors.As(err, &e):
+				t.Errorf("%s of %s: %v", verb, string(tt.p), err)
+			case tt.want != nil && (e.Kind != storage.WeakPassword || !reflect.DeepEqual(e.Violations, tt.want)):
+				t.Errorf("%s of %s: %v, %v", verb, string(tt.p), err, e.Violations)
+			}
+		}
+	}
+
+	// A rule that is told before the old password is looked at knows a user only by
+	// the name that was given: by id, the rest comes after.
+	byID := storage.PasswordChange{ID: weak.ID, Old: "wrong", New: "7-qxzabel-7", PolicyFirst: true}
+	_, err := d.ChangePassword(t.Context(), admin, byID)
+	wantKind(t, err, storage.WrongPassword)
+	_, err = d.ChangePassword(t.Context(), admin, storage.PasswordChange{Name: "bob", Old: "wrong", New: "qx-bob-7714", PolicyFirst: true})
+	wantKind(t, err, storage.WeakPassword)
+	byID.Old = fine
+	if _, err := d.SetPassword(t.Context(), admin, weak.ID, fine, policy); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.ChangePassword(t.Context(), admin, byID)
+	wantKind(t, err, storage.WeakPassword)
+
+	hash, err := password.Bcrypt("password1", password.DefaultBcryptCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{ID: weak.ID, Hash: hash}); err != nil {
+		t.Error(err)
+	}
 }

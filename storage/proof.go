@@ -72,9 +72,9 @@ func (p *proofs) sum(directory string, a *account, plain password.Plain) (sum [s
 		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(a.version))
+	b = binary.BigEndian.AppendUint64(b, uint64(a.version)) //nolint:gosec // G115: the bits, not the number
 	m.Reset()
-	m.Write(b)
+	_, _ = m.Write(b) // no hash ever fails
 	m.Sum(sum[:0])
 	clear(b) // it has the password in it
 	m.buf = b
@@ -98,33 +98,55 @@ func (p *proofs) remember(directory string, a *account, plain password.Plain) {
 }
 
 // prove returns nil if plain is a's password, fresh if that took a hash to find
-// out; a nil stands for a user that there is not. Errors: WrongPassword, after
-// one hash in any case; Busy; those of ctx.
-func (d *Directory) prove(ctx context.Context, a *account, plain password.Plain) (fresh bool, err error) {
+// out; a nil stands for a user that there is not. Errors: Throttled, before any
+// look at the password; WrongPassword, after one hash in any case; Busy; those of
+// ctx.
+func (d *Directory) prove(ctx context.Context, at attempt, a *account, plain password.Plain) (fresh bool, err error) {
+	if err := d.s.throttle.check(at); err != nil {
+		return false, err // without a turn at the hasher, which others need
+	}
 	known := a != nil && a.hash != ""
 	if known && d.s.proofs.holds(d.name, a, plain) {
+		d.s.throttle.succeed(at, a.version)
 		return false, nil
 	}
 	err = d.s.hasher.run(ctx, func() error {
-		if !known {
-			return d.s.hasher.verify(d.s.hasher.dummy, plain)
+		giveBack, err := d.s.throttle.take(at)
+		if err != nil {
+			return err
 		}
-		// Clients that start at the same moment wait here for the same proof:
-		// one of them may have made it meanwhile.
-		if d.s.proofs.holds(d.name, a, plain) {
-			return nil
-		}
-		fresh = true
-		err := d.s.hasher.verify(a.hash, plain)
-		if errors.Is(err, password.ErrMismatch) && password.NeedsRehash(a.hash, d.s.hasher.params) {
-			// An older hash may cost less, and a quick no would say that there
-			// is such a user.
-			_ = d.s.hasher.verify(d.s.hasher.dummy, plain)
+		fresh, err = d.verify(known, a, plain)
+		if KindOf(err) != WrongPassword {
+			giveBack()
 		}
 		return err
 	})
-	if errors.Is(err, password.ErrMismatch) || err == nil && !known {
-		return false, &Error{Kind: WrongPassword}
+	if err == nil {
+		d.s.throttle.succeed(at, a.version)
 	}
 	return fresh, err
+}
+
+// verify is prove once there is a turn at the hasher.
+func (d *Directory) verify(known bool, a *account, plain password.Plain) (fresh bool, err error) {
+	wrong := &Error{Kind: WrongPassword}
+	if !known {
+		_ = d.s.hasher.verify(d.s.hasher.dummy, plain)
+		return false, wrong
+	}
+	// Clients that start at the same moment wait here for the same proof: one of
+	// them may have made it meanwhile.
+	if d.s.proofs.holds(d.name, a, plain) {
+		return false, nil
+	}
+	err = d.s.hasher.verify(a.hash, plain)
+	if !errors.Is(err, password.ErrMismatch) {
+		return err == nil, err
+	}
+	if password.NeedsRehash(a.hash, d.s.hasher.params) {
+		// An older hash may cost less, and a quick no would say that there is
+		// such a user.
+		_ = d.s.hasher.verify(d.s.hasher.dummy, plain)
+	}
+	return false, wrong
 }

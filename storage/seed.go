@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 )
 
@@ -11,17 +12,40 @@ type Seed struct {
 	Records  map[RecordKind][]Record
 	Policies []Policy // in the order that Policies answers
 	Users    []NewUser
+	// Upgrades are what has come to the seed since its first version, oldest
+	// first, and is in the rest of it, too. Directories have had as many as they
+	// say: none may ever be changed or taken out.
+	Upgrades []SeedUpgrade
+}
+
+// SeedUpgrade is what a seed has in one version and lacked in the one before. It
+// leaves alone what somebody has changed since: a record that there is, or that
+// was deleted, is not made, and one that was edited is not given another document.
+type SeedUpgrade struct {
+	Records   map[RecordKind][]Record
+	Documents []SeedDocument
+}
+
+// SeedDocument is another document for a record of a seed.
+type SeedDocument struct {
+	Kind     RecordKind
+	Name     string
+	Old, New json.RawMessage // Old byte for byte as the seed had it
 }
 
 // Seed puts all of seed into the directory, or nothing. It does so once in a
-// directory's life: done is false, and nothing is changed, if it was seeded
-// before, by whichever process. Errors: as Records.Create and CreateUser.
+// directory's life: done is false if it was seeded before, by whichever process,
+// and then the directory is given the upgrades that it lacks and nothing else.
+// Errors: as Records.Create and CreateUser.
 func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, err error) {
 	// Asked twice, because hashing passwords only to find that nobody wants
 	// them would cost each start a second.
-	switch err := d.s.reader.QueryRowContext(ctx, `SELECT 1 FROM directory WHERE name = $1`, d.name).Scan(new(int)); {
-	case err == nil:
+	var upgrades int
+	switch err := d.s.reader.QueryRowContext(ctx, selectUpgrades, d.name).Scan(&upgrades); {
+	case err == nil && upgrades >= len(seed.Upgrades):
 		return false, nil
+	case err == nil:
+		return false, d.write(ctx, func(ctx context.Context, t *tx) error { return t.upgradeSeed(ctx, by, seed.Upgrades) })
 	case !errors.Is(err, sql.ErrNoRows):
 		return false, wrap(err)
 	}
@@ -32,7 +56,8 @@ func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, e
 		}
 	}
 	err = d.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `INSERT INTO directory (name, seeded_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, d.name, micros(t.now))
+		n, err := t.exec(ctx, `INSERT INTO directory (name, seeded_at, seed_upgrades) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			d.name, micros(t.now), len(seed.Upgrades))
 		if err != nil || n == 0 {
 			return err
 		}
@@ -57,4 +82,60 @@ func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, e
 		return t.record(ctx, by, Seeded, "", d.name, nil)
 	})
 	return done && err == nil, err
+}
+
+const selectUpgrades = `SELECT seed_upgrades FROM directory WHERE name = $1`
+
+// upgradeSeed gives the directory those of the upgrades that it lacks.
+func (t *tx) upgradeSeed(ctx context.Context, by Actor, upgrades []SeedUpgrade) error {
+	var had int
+	if err := t.QueryRowContext(ctx, selectUpgrades, t.directory).Scan(&had); err != nil {
+		return wrap(err)
+	}
+	changed := int64(0)
+	for _, u := range upgrades[min(had, len(upgrades)):] { // another process may have been faster
+		n, err := t.applyUpgrade(ctx, u)
+		if err != nil {
+			return err
+		}
+		changed += n
+	}
+	_, err := t.exec(ctx, `UPDATE directory SET seed_upgrades = $1 WHERE name = $2`, max(had, len(upgrades)), t.directory)
+	if err != nil || changed == 0 {
+		return err
+	}
+	return t.record(ctx, by, SeedUpgraded, "", t.directory, nil)
+}
+
+// applyUpgrade makes and changes records, and returns how many.
+func (t *tx) applyUpgrade(ctx context.Context, u SeedUpgrade) (changed int64, err error) {
+	for kind, records := range u.Records {
+		for _, r := range records {
+			var known bool
+			err := t.QueryRowContext(ctx, `SELECT
+				EXISTS (SELECT 1 FROM record WHERE directory = $1 AND kind = $2 AND (id = $3 OR name = $4))
+				OR EXISTS (SELECT 1 FROM event WHERE directory = $1 AND kind = $5 AND target_name = $4)`,
+				t.directory, kind, r.ID, r.Name, kind.event("deleted")).Scan(&known)
+			if err != nil {
+				return 0, wrap(err)
+			}
+			if known {
+				continue
+			}
+			if err := t.createRecord(ctx, kind, &r); err != nil {
+				return 0, err
+			}
+			changed++
+		}
+	}
+	for _, d := range u.Documents {
+		n, err := t.exec(ctx, `UPDATE record SET document = $1
+			WHERE directory = $2 AND kind = $3 AND name = $4 AND updated_at IS NULL AND document = $5`,
+			string(d.New), t.directory, d.Kind, d.Name, string(d.Old))
+		if err != nil {
+			return 0, err
+		}
+		changed += n
+	}
+	return changed, nil
 }

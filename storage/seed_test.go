@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,6 +69,102 @@ func TestSeed(t *testing.T) {
 	if err != nil || !done {
 		t.Fatal("another directory", done, err)
 	}
+}
+
+// A directory that an earlier version of the seed filled is given what has come
+// since, once, and what somebody changed stays as it is.
+func TestSeedUpgrades(t *testing.T) {
+	ctx := t.Context()
+	s := open(t)
+	record := func(id, document string) storage.Record {
+		return storage.Record{ID: id, Name: "named " + id, Document: raw(document)}
+	}
+	first := storage.Seed{Records: map[storage.RecordKind][]storage.Record{
+		storage.Role: {record("r1", `{}`), record("r2", `{}`), record("r3", `{}`)},
+		"realm":      {record("m0", `{}`)},
+	}}
+	second := first
+	second.Upgrades = []storage.SeedUpgrade{
+		{Records: map[storage.RecordKind][]storage.Record{"realm": {record("m1", `{"a":1}`)}}},
+		{
+			Records: map[storage.RecordKind][]storage.Record{"realm": {record("m2", `{"b":1}`), record("m3", `{}`), record("m4", `{}`), record("m0", `{}`)}},
+			Documents: []storage.SeedDocument{
+				{Kind: storage.Role, Name: "named r1", Old: raw(`{}`), New: raw(`{"new":1}`)},
+				{Kind: storage.Role, Name: "named r2", Old: raw(`{}`), New: raw(`{"new":2}`)},
+				{Kind: storage.Role, Name: "named r3", Old: raw(`{"other":1}`), New: raw(`{"new":3}`)},
+				{Kind: storage.Role, Name: "nobody's", Old: raw(`{}`), New: raw(`{"new":4}`)},
+			},
+		},
+	}
+	documents := func(d *storage.Directory) map[string]string {
+		t.Helper()
+		all := map[string]string{}
+		for _, kind := range []storage.RecordKind{storage.Role, "realm"} {
+			rs, err := d.Records(kind).List(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range rs {
+				all[r.ID] = string(r.Document)
+			}
+		}
+		return all
+	}
+	seed := func(d *storage.Directory, seed storage.Seed) (done bool) {
+		t.Helper()
+		done, err := d.Seed(ctx, admin, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+
+	d := s.Directory("d")
+	seed(d, first)
+	edit := func(storage.View, *storage.Record) error { return nil }
+	if _, err := d.Records(storage.Role).Update(ctx, admin, "r2", edit); err != nil {
+		t.Fatal(err)
+	}
+	realms := d.Records("realm")
+	for _, r := range []storage.Record{record("m3", `{"own":1}`), {ID: "own", Name: "named m4", Document: raw(`{"own":2}`)}} {
+		if _, err := realms.Create(ctx, admin, r, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := realms.Delete(ctx, admin, "m0", storage.RecordDelete{}); err != nil {
+		t.Fatal(err)
+	}
+	upgraded := map[string]string{
+		"r1": `{"new":1}`, "r2": `{}`, "r3": `{}`, "m1": `{"a":1}`, "m2": `{"b":1}`, "m3": `{"own":1}`, "own": `{"own":2}`,
+	}
+	for range 2 {
+		want(t, seed(d, second), false)
+		want(t, documents(d), upgraded)
+	}
+	want(t, events(t, d, 2), []string{"realm-deleted admin>named m0 ok", "seed-upgraded admin>d ok"})
+	if _, err := realms.Delete(ctx, admin, "m1", storage.RecordDelete{}); err != nil {
+		t.Fatal(err)
+	}
+	seed(d, second)
+	delete(upgraded, "m1")
+	want(t, documents(d), upgraded)
+
+	// Which the second version fills has had them.
+	e := s.Directory("e")
+	want(t, seed(e, second), true)
+	want(t, seed(e, second), false)
+	want(t, documents(e), map[string]string{"r1": `{}`, "r2": `{}`, "r3": `{}`, "m0": `{}`})
+	want(t, events(t, e, 9), []string{"seeded admin>e ok"})
+
+	// Whole or not at all.
+	third := second
+	third.Upgrades = slices.Concat(second.Upgrades, []storage.SeedUpgrade{{Records: map[storage.RecordKind][]storage.Record{
+		"realm": {record("m5", `{}`), {ID: "m6"}},
+	}}})
+	if _, err := d.Seed(ctx, admin, third); storage.KindOf(err) != storage.Invalid {
+		t.Error(err)
+	}
+	want(t, documents(d), upgraded)
 }
 
 func TestSeedOnceAtOnce(t *testing.T) {

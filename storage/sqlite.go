@@ -16,10 +16,10 @@ import (
 	"modernc.org/sqlite"
 )
 
-// All that is particular to SQLite is in this file and in migrations. The SQL
-// elsewhere is what SQLite and PostgreSQL both take, $1 for parameters
-// included; an engine of several writers would also have to lock the row that
-// [tx.user] reads.
+// All that is particular to SQLite is in this file, in those of checks and
+// backups, and in migrations. The SQL elsewhere is what SQLite and PostgreSQL
+// both take, $1 for parameters included; an engine of several writers would
+// also have to lock the row that [tx.user] reads.
 
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -27,7 +27,12 @@ var migrations embed.FS
 // Result codes: https://www.sqlite.org/rescode.html. The texts that come with
 // them are nobody's interface.
 const (
-	codeBusy       = 5 // the primary code: its extended codes end in this byte
+	codeBusy       = 5 // the primary code, as the next two: extended ones end in this byte
+	codeCorrupt    = 11
+	codeNotADB     = 26
+	codeReadOnly   = 8  // a primary code, as are the next two
+	codeIO         = 10 // of a file that may not grow, too
+	codeFull       = 13
 	codePrimaryKey = 1555
 	codeUnique     = 2067
 )
@@ -39,31 +44,25 @@ const (
 	busyTimeout = "busy_timeout(5000)"
 )
 
-// openSQLite opens the file at path, made if it is not there, as two pools.
+// ErrOlder says that a store was written by an older version of this package,
+// and has to be brought up to date; compare with [errors.Is].
+var ErrOlder = errors.New("the file was written by an older version")
+
+// openSQLite opens the file at path, made if it is not there, as two pools. If
+// it has to exist it must be up to date, too.
 //
 // SQLite has one writer at a time, whatever one does. Several connections that
 // want to be it fight over a lock by polling; one connection makes them wait
 // for each other in this process, and is three times as fast. Readers need not wait for it, and get
 // a pool of their own.
-func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err error) {
-	path, err = filepath.Abs(path) // connections are opened later, wherever the process is by then
-	if err != nil {
-		return nil, nil, err
-	}
-	// SQLite would make the file with mode 0644, and gives -wal and -shm the
-	// mode of the file. O_EXCL, so that a file that is there is not opened:
-	// closing it would drop the locks that other stores of this process have
-	// on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		if _, missing := os.Stat(path); missing != nil { // a link to where no file is yet
-			f, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-		}
+func openSQLite(ctx context.Context, path string, existing bool) (writer, reader *sql.DB, err error) {
+	if !existing {
+		err = makeFile(path)
 	}
 	if err == nil {
-		err = f.Close()
+		err = admit(ctx, path, existing)
 	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
+	if err != nil {
 		return nil, nil, err
 	}
 	// The pragmas are run in this order on each new connection. busy_timeout
@@ -80,10 +79,7 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	if err = checkOurs(ctx, writer); err == nil {
-		err = setWAL(ctx, writer)
-	}
-	if err == nil {
+	if err = setWAL(ctx, writer); err == nil {
 		err = migrate(ctx, writer)
 	}
 	if err != nil {
@@ -98,11 +94,41 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	return writer, reader, nil
 }
 
+// makeFile makes an empty file at path, unless there is one.
+func makeFile(path string) error {
+	// SQLite would make the file with mode 0644, and gives -wal and -shm the
+	// mode of the file. O_EXCL, so that a file that is there is not opened:
+	// closing it would drop the locks that other stores of this process have
+	// on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		if _, missing := os.Stat(path); missing == nil {
+			return nil
+		}
+		f, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600) // a link to where no file is yet
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // maxReaders is how many connections read: at least four, so that a long list
 // does not hold up logins on one core.
 func maxReaders() int { return max(4, runtime.GOMAXPROCS(0)) }
 
+// openPool opens a file that there is.
 func openPool(path string, options url.Values, size int) (*sql.DB, error) {
+	switch is, err := os.Stat(path); { // SQLite would say less
+	case err != nil:
+		return nil, err
+	case is.IsDir():
+		return nil, errors.New("it is a directory")
+	}
+	path, err := filepath.Abs(path) // connections are opened later, wherever the process is by then
+	if err != nil {
+		return nil, err
+	}
 	options.Set("_dqs", "0")
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: options.Encode()}
 	if !strings.HasPrefix(u.Path, "/") {
@@ -131,6 +157,37 @@ func checkOurs(ctx context.Context, db *sql.DB) error {
 		return errors.New("the file is another program's database")
 	}
 	return err
+}
+
+// admit refuses a file that cannot be opened as a store, before anything in it is
+// changed. One of an older version must not be in use when it is brought up to
+// date: who has it open does not know the tables that it will find. For that the
+// others are given some time to go. If the file has to exist it must be up to date.
+func admit(ctx context.Context, path string, existing bool) error {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		db, err := openFile(path)
+		if err != nil {
+			return err
+		}
+		version, newest, err := readVersion(ctx, db)
+		if err := errors.Join(err, db.Close()); err != nil {
+			return err
+		}
+		switch {
+		case existing && version == 0:
+			return errNothing
+		case existing && version < newest:
+			return fmt.Errorf("%w: its schema is %d, the newest is %d", ErrOlder, version, newest)
+		case version == 0 || version == newest:
+			return nil
+		}
+		if used, err := inUse(path); err != nil || !used {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%w by an older version, which has to be stopped before it is brought up to date", ErrStoreInUse)
+		}
+	}
 }
 
 // setWAL has the file keep a write-ahead log, so that readers do not wait for
@@ -164,8 +221,8 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 			return err
 		}
-		if version > len(files) {
-			return fmt.Errorf("the file was written by a newer version: its schema is %d, the newest known here is %d", version, len(files))
+		if err := checkVersion(version, len(files)); err != nil {
+			return err
 		}
 		if version == len(files) {
 			return nil
@@ -174,6 +231,15 @@ func migrate(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 	}
+}
+
+// checkVersion refuses what a newer version of this package has written: it may
+// keep there what this one would lose.
+func checkVersion(version, newest int) error {
+	if version > newest {
+		return fmt.Errorf("the file was written by a newer version: its schema is %d, the newest known here is %d", version, newest)
+	}
+	return nil
 }
 
 // migrateTo runs one migration, unless another process was faster.
@@ -213,6 +279,20 @@ func wrap(err error) error {
 		return &Error{Kind: Busy, err: err}
 	}
 	return fmt.Errorf("storage: %w", err)
+}
+
+// cannotWrite says whether err is that the file cannot be written, be it that the
+// disk is full, broken or mounted to be read only.
+func cannotWrite(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case codeReadOnly, codeIO, codeFull:
+		return true
+	}
+	return false
 }
 
 // claim is something unique that a row wants: the member it is about, and a

@@ -15,11 +15,13 @@
 //
 // Where to look next: sqlite.go for all that is particular to SQLite,
 // migrations for the tables, hasher.go for how many passwords are hashed at
-// once, proof.go for why a second login costs no hash, errors.go for what can
-// go wrong, and package password for hashes and rules.
+// once, proof.go for why a second login costs no hash, throttle.go for what
+// slows down guessing, errors.go for what can go wrong, and package password for
+// hashes and rules.
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -35,14 +37,32 @@ type Options struct {
 	// Path is the database file, made with mode 0600 if it is not there. Next
 	// to it SQLite keeps two more while the store is open, -wal and -shm.
 	Path string
+	// Existing refuses a file that is missing, and one of an older version, which
+	// a server of that version may have open (ErrOlder).
+	Existing bool
 	// Hash is what new password hashes cost; zero means password.DefaultParams.
 	Hash password.Params
 	// Hashers is how many hashes are computed at once; zero means GOMAXPROCS.
 	Hashers int
 	// Waiting is how many more may wait for a hasher before verbs return Busy;
 	// zero means 180 for each hasher, some four seconds of work at
-	// password.DefaultParams, and less than zero none.
+	// password.DefaultParams, and fewer where a hash costs more than that; less
+	// than zero means none.
 	Waiting int
+	// Screen, unless it is nil, refuses new passwords besides what their policy
+	// does, those of a Seed included.
+	Screen *password.Screen
+	// KeepTokens lets the tokens of a user whose password is replaced go on.
+	KeepTokens bool
+	// Account and Source limit how many attempts to prove a password may fail, by
+	// the account that they are made at and by the address that they come from;
+	// zero means DefaultAccountRate and DefaultSourceRate.
+	Account, Source Rate
+	// Unrecorded is told, unless it is nil, of each login, and each attempt to prove
+	// a password that failed, whose event could not be written because nothing can
+	// be: the event without its ID, and why. It may be called from several
+	// goroutines, and must not call the store.
+	Unrecorded func(e Event, err error)
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
@@ -53,8 +73,12 @@ type Store struct {
 	writer, reader *sql.DB
 	now            func() time.Time
 	hasher         *hasher
+	screen         *password.Screen
+	keepTokens     bool
 	proofs         *proofs
-	lists          chan struct{} // holds a value for each list being read
+	throttle       *throttle
+	told           func(e Event, err error) // see Options.Unrecorded
+	lists          chan struct{}            // holds a value for each list being read
 	close          func() error
 
 	// Prepared, for the reads that nearly every request makes.
@@ -83,19 +107,24 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err := o.Hash.Check(); err != nil {
 		return nil, err
 	}
+	o.Account, o.Source = cmp.Or(o.Account, DefaultAccountRate), cmp.Or(o.Source, DefaultSourceRate)
+	if err := errors.Join(o.Account.Check(), o.Source.Check()); err != nil {
+		return nil, err
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	writer, reader, err := openSQLite(ctx, o.Path)
+	writer, reader, err := openSQLite(ctx, o.Path, o.Existing)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
 		writer: writer, reader: reader,
-		now:    o.Now,
+		now: o.Now, told: o.Unrecorded,
 		hasher: newHasher(o.Hash, o.Hashers, o.Waiting),
-		proofs: newProofs(),
-		lists:  make(chan struct{}, maxReaders()/2),
+		screen: o.Screen, keepTokens: o.KeepTokens,
+		proofs: newProofs(), throttle: newThrottle(o.Account, o.Source, o.Now),
+		lists: make(chan struct{}, maxReaders()/2),
 	}
 	s.close = sync.OnceValue(func() error {
 		s.hasher.stop()
@@ -168,13 +197,17 @@ type Actor struct {
 	ID, Name string // the user signed in; both empty if nobody is
 	Source   string // the remote address
 	Request  string // the id of the request
+	// Token is what the actor came with instead of a password, if that is so. It
+	// is not ended by a change of the actor's own password.
+	Token Secret
 }
 
 // tx is a transaction that writes to one directory, at one time.
 type tx struct {
 	*sql.Tx
-	directory string
-	now       time.Time
+	directory  string
+	now        time.Time
+	keepTokens bool // see Options
 }
 
 // write runs f in a transaction and commits it unless f fails. ctx counts
@@ -193,7 +226,7 @@ func (d *Directory) write(ctx context.Context, f func(context.Context, *tx) erro
 		return wrap(err)
 	}
 	defer func() { _ = t.Rollback() }() // does nothing after Commit
-	if err := f(ctx, &tx{Tx: t, directory: d.name, now: utc(d.s.now())}); err != nil {
+	if err := f(ctx, &tx{Tx: t, directory: d.name, now: utc(d.s.now()), keepTokens: d.s.keepTokens}); err != nil {
 		return err
 	}
 	return wrap(t.Commit())

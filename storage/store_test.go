@@ -175,6 +175,10 @@ func TestOpenRefuses(t *testing.T) {
 		o          storage.Options
 	}{
 		{"no path", "a store is a file", storage.Options{}},
+		{"missing", "no such file", storage.Options{Path: filepath.Join(t.TempDir(), "x"), Existing: true}},
+		{"empty", "nothing in the file", storage.Options{Path: db(``), Existing: true}},
+		{"older", "written by an older version: its schema is 1, the newest is", storage.Options{Path: db(storage.Schema(t, 1)), Existing: true}},
+		{"newer", "newer version: its schema is 1000, the newest known here is", storage.Options{Path: db(newer), Existing: true}},
 		{"memory", "a store is a file", storage.Options{Path: ":memory:"}},
 		{"no such directory", "no such file", storage.Options{Path: filepath.Join(t.TempDir(), "a", "b")}},
 		{"newer", "newer version: its schema is 1000, the newest known here is", storage.Options{Path: db(newer)}},
@@ -187,6 +191,9 @@ func TestOpenRefuses(t *testing.T) {
 			s, err := storage.Open(t.Context(), tt.o)
 			if err == nil {
 				t.Fatal("opened", s.Close())
+			}
+			if tt.o.Existing && errors.Is(err, storage.ErrOlder) != (tt.name == "older") {
+				t.Errorf("as to its age: %v", err)
 			}
 			if !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %q, want it to say %q", err, tt.want)

@@ -25,7 +25,9 @@ type TokenSpec struct {
 	Lasting bool // it outlives its user's password
 	Sole    bool // it ends the user's others of its kind
 
-	ID       string          // unique in the directory and kind, for a token that is listed; may be empty
+	// ID is unique in the directory and kind, and may be empty. Tokens of several
+	// kinds with the same one belong together, see Actor.Token.
+	ID       string
 	Document json.RawMessage // nil: {}
 
 	// Secret makes the secret, given the rest of the token, for those that must
@@ -36,7 +38,8 @@ type TokenSpec struct {
 }
 
 // Token stands for a user's password until it expires or is ended, the
-// password changes (unless it is lasting) or the user is deleted.
+// password changes (unless it is lasting, the one that the change was made with,
+// or Options.KeepTokens) or the user is deleted.
 type Token struct {
 	Kind      string
 	ID        string         // as in TokenSpec

@@ -251,6 +251,121 @@ func TestTokensThatLast(t *testing.T) {
 	wantKind(t, err, storage.NotFound)
 }
 
+// A change of one's own password spares the token that it is made with, and those
+// that belong to it: no other of the user's, and nobody else's.
+func TestTokenOfAChangeGoesOn(t *testing.T) {
+	changes := map[string]func(*storage.Directory, storage.Actor, string) error{
+		"ChangePassword": func(d *storage.Directory, by storage.Actor, id string) error {
+			_, err := d.ChangePassword(t.Context(), by, storage.PasswordChange{ID: id, Old: "p", New: "q"})
+			return err
+		},
+		"SetPassword": func(d *storage.Directory, by storage.Actor, id string) error {
+			_, err := d.SetPassword(t.Context(), by, id, "q", password.Policy{})
+			return err
+		},
+		"UpdateUser": func(d *storage.Directory, by storage.Actor, id string) error {
+			_, err := d.UpdateUser(t.Context(), by, storage.UserEdit{ID: id, Password: "q"})
+			return err
+		},
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, newClock().options).Directory("d")
+			bob, ann := mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"}), mustCreate(t, d, storage.NewUser{Name: "ann", Password: "p"})
+			access := made(t, d, bob, storage.TokenSpec{Kind: "access", ID: "first"})
+			refresh := made(t, d, bob, storage.TokenSpec{Kind: "refresh", ID: "first"})
+			others := []storage.Token{
+				made(t, d, bob, storage.TokenSpec{Kind: "access"}), made(t, d, bob, storage.TokenSpec{Kind: "access"}),
+				made(t, d, bob, storage.TokenSpec{Kind: "refresh", ID: "second"}),
+			}
+			anns := []storage.Token{made(t, d, ann, storage.TokenSpec{Kind: "session"}), made(t, d, ann, storage.TokenSpec{Kind: "other", ID: "first"})}
+			by := storage.Actor{ID: bob.ID, Name: bob.Name, Token: storage.Secret{Kind: "access", Value: access.Secret}}
+			if err := change(d, by, bob.ID); err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range append(anns, access, refresh) {
+				wantToken(t, d, k, good)
+			}
+			for _, k := range others {
+				wantToken(t, d, k, storage.NotFound)
+			}
+			// What belongs to nothing takes nothing along.
+			alone := made(t, d, mustUser(t, d, "ann"), storage.TokenSpec{Kind: "session"})
+			by.ID, by.Token.Value = ann.ID, alone.Secret
+			if err := change(d, by, ann.ID); err != nil {
+				t.Fatal(err)
+			}
+			wantToken(t, d, alone, good)
+			for _, k := range anns {
+				wantToken(t, d, k, storage.NotFound)
+			}
+			// An administrator's own token is none of the user's.
+			by.Token.Value = access.Secret
+			session := made(t, d, mustUser(t, d, "ann"), storage.TokenSpec{Kind: "session"})
+			if _, err := d.SetPassword(t.Context(), by, ann.ID, "r", password.Policy{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range []storage.Token{alone, session} {
+				wantToken(t, d, k, storage.NotFound)
+			}
+		})
+	}
+}
+
+func TestKeepTokens(t *testing.T) {
+	c := newClock()
+	d := open(t, c.options, func(o *storage.Options) { o.KeepTokens = true }).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"})
+	k := made(t, d, u, storage.TokenSpec{Kind: "session"})
+	if _, err := d.SetPassword(t.Context(), admin, "bob", "q", password.Policy{}); err != nil {
+		t.Fatal(err)
+	}
+	wantToken(t, d, k, good)
+	if _, err := d.DeleteUser(t.Context(), admin, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	wantToken(t, d, k, storage.NotFound)
+}
+
+// An edit may end tokens, of the kinds that it names, lasting ones too.
+func TestEditsThatEndTokens(t *testing.T) {
+	d := open(t, newClock().options).Directory("d")
+	u := mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"})
+	session := made(t, d, u, storage.TokenSpec{Kind: "session"})
+	key := made(t, d, u, storage.TokenSpec{Kind: "key", Lasting: true})
+	edit := func(name string, refuse error, kinds ...string) error {
+		_, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{
+			ID: u.ID, Edit: func(u *storage.User) error { u.Name = name; return nil },
+			Check: func(storage.View, storage.User) error { return refuse },
+			Ends: func(before, after storage.User) []string {
+				if before.Name == after.Name {
+					t.Errorf("%s is as before", after.Name)
+				}
+				return kinds
+			},
+		})
+		return err
+	}
+	if err := edit("rob", nil); err != nil {
+		t.Fatal(err)
+	}
+	no := errors.New("no")
+	if err := edit("bert", no, "session"); !errors.Is(err, no) {
+		t.Fatal(err)
+	}
+	wantToken(t, d, session, good)
+	if err := edit("robert", nil, "session", "none"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, events(t, d, 2), []string{"user-updated admin>robert ok", "session-ended admin>robert ok"})
+	wantToken(t, d, session, storage.NotFound)
+	wantToken(t, d, key, good)
+	if err := edit("bob", nil, "key"); err != nil {
+		t.Fatal(err)
+	}
+	wantToken(t, d, key, storage.NotFound)
+}
+
 // A user and the tokens it is made with are there, or neither.
 func TestUserWithTokens(t *testing.T) {
 	d := open(t, newClock().options).Directory("d")

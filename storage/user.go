@@ -49,8 +49,8 @@ type account struct {
 // a password against a version that comes back would have proved another one.
 func newVersion() int64 {
 	var b [8]byte
-	rand.Read(b[:]) // never fails: it ends the process instead
-	return int64(binary.BigEndian.Uint64(b[:]))
+	rand.Read(b[:])                             // never fails: it ends the process instead
+	return int64(binary.BigEndian.Uint64(b[:])) //nolint:gosec // G115: the bits, not the number
 }
 
 // The parts of every query for users: a row for each user and role.
@@ -320,7 +320,7 @@ func (d *Directory) newAccount(ctx context.Context, n NewUser) (account, error) 
 		return account{}, err
 	}
 	var err error
-	a.hash, err = d.newHash(ctx, nil, n.Password, n.Hash, n.Policy)
+	a.hash, err = d.newHash(ctx, a, n.Password, n.Hash, n.Policy)
 	a.HasPassword = a.hash != ""
 	return a, err
 }
@@ -403,6 +403,9 @@ type UserEdit struct {
 	// Check, unless it is nil, may refuse the user as edited, in view of what
 	// else there is; the rules for it are those of Edit.
 	Check func(View, User) error
+	// Ends, unless it is nil, says which kinds of tokens the user loses, in view of
+	// the user as it was and as edited; the rules for it are those of Edit.
+	Ends func(before, after User) (kinds []string)
 	// Quiet is for what an owner notes about a user that nobody asked it to,
 	// such as the last login: UpdatedAt stays, and there is no UserUpdated. Roles
 	// that change are recorded all the same, and a password is set as always.
@@ -416,7 +419,7 @@ type UserEdit struct {
 }
 
 // UpdateUser changes a user and returns it as changed. A new password ends
-// the user's tokens but for the lasting ones. Errors: NotFound, Invalid (hash),
+// the user's tokens as in ChangePassword. Errors: NotFound, Invalid (hash),
 // WeakPassword, Busy, then Edit's and Check's own, then Invalid (name, document,
 // or the member that Edit may not change: id, created, password), then Exists
 // (name, email).
@@ -440,7 +443,7 @@ func (d *Directory) updateUser(ctx context.Context, by Actor, e UserEdit) (User,
 	if err != nil {
 		return User{}, err
 	}
-	hash, err := d.newHash(ctx, &before, e.Password, e.Hash, e.Policy)
+	hash, err := d.newHash(ctx, before, e.Password, e.Hash, e.Policy)
 	if err != nil {
 		return User{}, err
 	}
@@ -467,6 +470,13 @@ func (d *Directory) updateUser(ctx context.Context, by Actor, e UserEdit) (User,
 		}
 		if err := t.updateUser(ctx, by, a.User, &u, e.Quiet); err != nil {
 			return err
+		}
+		if e.Ends != nil {
+			for _, kind := range e.Ends(a.User, u) {
+				if _, err := t.endTokens(ctx, by, u.ID, kind, ``); err != nil {
+					return err
+				}
+			}
 		}
 		if hash != "" {
 			a, err = t.setPassword(ctx, by, PasswordSet, u.ID, newPassword{hash, e.Policy}, ifAny)

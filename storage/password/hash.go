@@ -67,6 +67,24 @@ func (p Params) Check() error {
 	return nil
 }
 
+// minMemory is the least memory, in KiB, for so many passes: index 0 for one,
+// the last for its number and more. The figures are those of OWASP's Password
+// Storage Cheat Sheet for argon2id, which it takes for equally strong.
+var minMemory = [...]uint32{47104, 19456, 12288, 9216, 7168}
+
+// CheckStrength returns an error if p is out of bounds, or costs a guesser less
+// than OWASP's least: for 1 pass 47104 KiB, for 2 19456, 3 12288, 4 9216, 5 and
+// more 7168, however many threads there are.
+func (p Params) CheckStrength() error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	if least := minMemory[min(int(p.Time), len(minMemory))-1]; p.Memory < least {
+		return fmt.Errorf("password: memory %d KiB: want at least %d with time %d", p.Memory, least, p.Time)
+	}
+	return nil
+}
+
 // Hash returns the PHC string of p's argon2id hash under a new random salt,
 // $argon2id$v=19$m=19456,t=2,p=1$salt$key. It fails only if params are out of
 // bounds. It takes as long, and as much memory, as params say.
@@ -77,6 +95,26 @@ func Hash(p Plain, params Params) (string, error) {
 	salt := make([]byte, saltLength)
 	rand.Read(salt) // never fails: it ends the process instead
 	return argon{params: params, salt: salt, key: params.key(p, salt, keyLength)}.String(), nil
+}
+
+// DefaultBcryptCost and what [Bcrypt] takes at least are what OWASP's Password
+// Storage Cheat Sheet asks for.
+const DefaultBcryptCost = 10
+
+// Bcrypt returns p's bcrypt hash, $2a$, for whoever takes no other. Errors: cost
+// is not 10 to 15; p has more than 72 bytes or a NUL among them, of which bcrypt
+// would see only a part ([Verify] accepts neither).
+func Bcrypt(p Plain, cost int) (string, error) {
+	switch {
+	case cost < DefaultBcryptCost || cost > maxBcryptCost:
+		return "", fmt.Errorf("password: bcrypt cost %d: want %d to %d", cost, DefaultBcryptCost, maxBcryptCost)
+	case len(p) > bcryptReads:
+		return "", fmt.Errorf("password: bcrypt takes at most %d bytes", bcryptReads)
+	case strings.Contains(string(p), "\x00"):
+		return "", errors.New("password: bcrypt takes no NUL")
+	}
+	encoded, err := bcrypt.GenerateFromPassword([]byte(p), cost)
+	return string(encoded), err
 }
 
 // Dummy returns a hash that no password is known to match and that costs as
@@ -146,7 +184,7 @@ func CheckEncoded(encoded string) error {
 
 // key derives n bytes from plain.
 func (p Params) key(plain Plain, salt []byte, n int) []byte {
-	return argon2.IDKey([]byte(plain), salt, p.Time, p.Memory, p.Threads, uint32(n))
+	return argon2.IDKey([]byte(plain), salt, p.Time, p.Memory, p.Threads, uint32(n)) //nolint:gosec // G115: n is maxField at most
 }
 
 // argon is an argon2id hash taken apart.

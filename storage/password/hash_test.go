@@ -224,3 +224,41 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+func TestCheckStrength(t *testing.T) {
+	for p, ok := range map[Params]bool{
+		DefaultParams:                          true,
+		{Memory: 47104, Time: 1, Threads: 1}:   true,
+		{Memory: 47103, Time: 1, Threads: 1}:   false,
+		{Memory: 19455, Time: 2, Threads: 1}:   false,
+		{Memory: 12288, Time: 3, Threads: 4}:   true,
+		{Memory: 12287, Time: 3, Threads: 1}:   false,
+		{Memory: 9216, Time: 4, Threads: 1}:    true,
+		{Memory: 9215, Time: 4, Threads: 16}:   false,
+		{Memory: 7168, Time: 5, Threads: 1}:    true,
+		{Memory: 7168, Time: 16, Threads: 1}:   true,
+		{Memory: 7167, Time: 16, Threads: 1}:   false,
+		{Memory: 1 << 20, Time: 2, Threads: 1}: false, // beyond what Check allows
+		{}:                                     false,
+	} {
+		if err := p.CheckStrength(); (err == nil) != ok {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+}
+
+func TestBcrypt(t *testing.T) {
+	longest := Plain(strings.Repeat("é", 36)) // 72 bytes
+	h, err := Bcrypt(longest, DefaultBcryptCost)
+	if err != nil || Verify(h, longest) != nil || !errors.Is(Verify(h, longest+"x"), ErrMismatch) {
+		t.Errorf("%q, %v", h, err)
+	}
+	for _, bad := range []struct {
+		p    Plain
+		cost int
+	}{{"p", 9}, {"p", 16}, {longest + "x", 10}, {"p\x00q", 10}} {
+		if h, err := Bcrypt(bad.p, bad.cost); err == nil {
+			t.Errorf("%q at %d: %s", string(bad.p), bad.cost, h)
+		}
+	}
+}

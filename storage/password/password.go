@@ -3,8 +3,9 @@
 // It holds what one needs to treat a password well and nothing else: [Plain],
 // a secret that no formatting verb and no logger prints; [Hash] and [Verify]
 // over self-describing encodings (argon2id in PHC form, bcrypt for hashes
-// that come from elsewhere); and [Policy], the rules a new password must meet,
-// as data.
+// that come from elsewhere, or go there: [Bcrypt]); [Policy], the rules a new
+// password must meet, as data; and [Screen], which finds those that a guesser
+// tries first.
 //
 // It never stores anything, never starts a goroutine that outlives a call, and
 // never limits how many hashes run at once: package storage does, in its

@@ -1,6 +1,7 @@
 package password
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,7 +30,8 @@ type Policy struct {
 // Rule names the part of a [Policy] that a [Violation] is about.
 type Rule uint8
 
-// The rules, in the order in which [Policy.Check] looks at them.
+// The rules, in the order in which [Policy.Check] looks at them, then those that
+// it does not know.
 const (
 	MinLength Rule = iota
 	MaxLength
@@ -40,14 +42,16 @@ const (
 	MinSpecial
 	MinClasses
 	NoNewlines
-	Reused // Policy.Unique; never a result of Check
+	Reused  // Policy.Unique
+	Common  // see Screen.Check
+	OwnName // see Screen.Check
 )
 
 // String returns the rule's name in lower case, "min-length" for MinLength.
 func (r Rule) String() string {
 	names := [...]string{
 		"min-length", "max-length", "min-lower", "min-upper",
-		"min-letters", "min-digits", "min-special", "min-classes", "no-newlines", "reused",
+		"min-letters", "min-digits", "min-special", "min-classes", "no-newlines", "reused", "common", "own-name",
 	}
 	if int(r) < len(names) {
 		return names[r]
@@ -56,10 +60,20 @@ func (r Rule) String() string {
 }
 
 // Violation is one rule that a password does not meet: how much the policy
-// wants, and how much there was. For NoNewlines Want is 0, for Reused Got.
+// wants, and how much there was. For NoNewlines Want is 0, for Reused Got, for
+// Common and OwnName both.
 type Violation struct {
 	Rule      Rule
 	Want, Got int
+}
+
+// String returns the rule and what it wants, "min-length: want 8". How much there
+// was would tell of the password.
+func (v Violation) String() string {
+	if v.Want == 0 {
+		return v.Rule.String()
+	}
+	return fmt.Sprintf("%v: want %d", v.Rule, v.Want)
 }
 
 // Check returns the rules that p does not meet, nil if it meets them all, in

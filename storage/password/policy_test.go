@@ -73,10 +73,10 @@ func TestPolicy(t *testing.T) {
 
 func TestRuleNames(t *testing.T) {
 	var names []string
-	for r := range Reused + 2 {
+	for r := range OwnName + 2 {
 		names = append(names, fmt.Sprint(r))
 	}
-	const want = "min-length max-length min-lower min-upper min-letters min-digits min-special min-classes no-newlines reused unknown"
+	const want = "min-length max-length min-lower min-upper min-letters min-digits min-special min-classes no-newlines reused common own-name unknown"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
