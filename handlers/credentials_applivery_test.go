@@ -64,7 +64,8 @@ func appliveryCredentials(t *testing.T, w *world, operation string, kind credent
 	case expired:
 		w.clock.advance(31 * 24 * time.Hour)
 	case ended:
-		w.must(t, http.MethodPost, "/v1/auth/register/update-password", "Bearer "+caller.Data.AccessToken.Token, `{"password":"First-Secret-1","newPassword":"Second-Secret-2"}`)
+		elsewhere := appliveryLogin(t, w, other, "First-Secret-1") // a change ends all but the tokens it is made with
+		w.must(t, http.MethodPost, "/v1/auth/register/update-password", "Bearer "+elsewhere.Data.AccessToken.Token, `{"password":"First-Secret-1","newPassword":"Second-Secret-2"}`)
 	case another:
 		if operation == "refresh" {
 			caller.Data.AccessToken = target.Data.AccessToken

@@ -9,8 +9,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -33,6 +33,9 @@ type Options struct {
 	Metrics *prometheus.Registry // counts and durations, served at /_usher/metrics; nil: none
 	Version string               // shown on the index page
 	Timeout time.Duration        // of a request; 0: edge.DefaultTimeout
+	// TrustedProxies are the networks whose X-Forwarded-For and X-Forwarded-Proto are
+	// believed; nil: nobody's.
+	TrustedProxies []*net.IPNet
 
 	Applivery applivery.Options
 	Milvus    milvus.Options
@@ -41,10 +44,10 @@ type Options struct {
 // apis is the list of all that usher serves.
 func apis(o Options) []vendor {
 	return []vendor{
-		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, fusion.GivePassword, fusion.Demo, fusion.DemoAccounts},
-		{applivery.Name, "Applivery", o.Applivery.API, applivery.FirstStart, applivery.Administrator, nil, applivery.Demo, applivery.DemoAccounts},
-		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, nil, saymon.Demo, saymon.DemoAccounts},
-		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, nil, milvus.Demo, milvus.DemoAccounts},
+		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, fusion.GivePassword, fusion.Demo, fusion.DemoAccounts, fusion.PasswordRule},
+		{applivery.Name, "Applivery", o.Applivery.API, applivery.FirstStart, applivery.Administrator, nil, applivery.Demo, applivery.DemoAccounts, applivery.PasswordRule},
+		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, nil, saymon.Demo, saymon.DemoAccounts, saymon.PasswordRule},
+		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, nil, milvus.Demo, milvus.DemoAccounts, o.Milvus.PasswordRule},
 	}
 }
 
@@ -60,6 +63,9 @@ type vendor struct {
 	givePassword  func(ctx context.Context, store *storage.Store, admin password.Plain) (given bool, err error)
 	demo          func() storage.Seed
 	demoAccounts  func() []string // "login / password", of demo
+	// rule is what a new password of that user must be like now, or why there can
+	// be none.
+	rule func(context.Context, *storage.Directory, storage.User) (password.Policy, error)
 }
 
 // Names lists the APIs, in the order that they are shown in.
@@ -135,13 +141,13 @@ func (h *Handler) Only(name string) (http.Handler, error) {
 			return h.mount(h.vendors[i:i+1], h.served[i:i+1], true)
 		}
 	}
-	return nil, fmt.Errorf("no API is called %q: there are %s", name, strings.Join(Names(), ", "))
+	return nil, errNoAPI(name)
 }
 
 // mount serves some of the APIs, and usher's own pages.
 func (h *Handler) mount(vendors []vendor, served []edge.API, everyPath bool) (*echo.Echo, error) {
 	e := echo.New()
-	o := edge.Options{Logger: h.options.Logger, Timeout: h.options.Timeout, EveryPath: everyPath}
+	o := edge.Options{Logger: h.options.Logger, Timeout: h.options.Timeout, EveryPath: everyPath, Header: safeHeaders, TrustedProxies: h.options.TrustedProxies}
 	if h.options.Metrics != nil {
 		o.Metrics = h.options.Metrics
 	}
@@ -150,7 +156,10 @@ func (h *Handler) mount(vendors []vendor, served []edge.API, everyPath bool) (*e
 	}
 	mountPages(e, h.store, h.options, vendors, served)
 	if !everyPath {
-		e.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
+		e.GET("/", func(c echo.Context) error {
+			safe(c, safeHeaders)
+			return c.Redirect(http.StatusFound, "/_usher/")
+		})
 	}
 	return e, nil
 }

@@ -152,10 +152,14 @@ func (w *world) do(t *testing.T, r *http.Request) reply {
 	return reply{response.StatusCode, response.Header, string(body)}
 }
 
-// serveAPI is a server for one test.
-func serveAPI(t *testing.T, api string) *world {
+// serveAPI is a server for one test, with an administrator unless needs says
+// what it needs.
+func serveAPI(t *testing.T, api string, needs ...string) *world {
 	t.Helper()
-	w, err := newWorld(t.TempDir(), api, []string{"admin"})
+	if needs == nil {
+		needs = []string{"admin"}
+	}
+	w, err := newWorld(t.TempDir(), api, needs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,12 @@ var indexPage = template.Must(template.New("index").Parse(indexHTML))
 // mountPages serves usher's own pages, below /_usher. They answer HEAD, too: on
 // a port where every path is a vendor's, that of a page is not.
 func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor, served []edge.API) {
-	get := func(path string, h echo.HandlerFunc) { e.Match([]string{http.MethodGet, http.MethodHead}, path, h) }
+	get := func(path string, h echo.HandlerFunc) {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, func(c echo.Context) error {
+			safe(c, safeHeaders)
+			return h(c)
+		})
+	}
 	type entry struct{ Name, Title, Base string }
 	page := struct {
 		Version string
@@ -40,6 +45,7 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 		if err := indexPage.Execute(&b, page); err != nil {
 			return err
 		}
+		safe(c, indexHeaders)
 		return c.HTMLBlob(http.StatusOK, b.Bytes())
 	})
 	get("/_usher/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
@@ -61,6 +67,7 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 			status = httpError.Code
 		}
 		if !c.Response().Committed {
+			safe(c, safeHeaders)
 			_ = c.String(status, http.StatusText(status)+"; what is served here: /_usher/\n")
 		}
 	}

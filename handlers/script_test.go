@@ -65,6 +65,7 @@ const (
 // world is one script's server.
 type world struct {
 	api     string
+	dir     string // where the store's file is
 	url     string
 	store   *storage.Store
 	client  *http.Client
@@ -81,14 +82,25 @@ type world struct {
 }
 
 type clock struct {
-	mu    sync.Mutex
-	shift time.Duration
+	mu      sync.Mutex
+	shift   time.Duration
+	stopped time.Time // at; zero: it is going
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.stopped.IsZero() {
+		return c.stopped.Add(c.shift)
+	}
 	return time.Now().Add(c.shift)
+}
+
+// stop has the clock stand still but for what advance moves it.
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = time.Now()
 }
 
 func (c *clock) advance(d time.Duration) {
@@ -123,6 +135,8 @@ func (s *syncBuffer) String() string {
 //	server     the server's rules for names and passwords (Milvus)
 //	full       a directory that holds no more users than it has (Milvus)
 //	limited    no more than three requests an hour (Applivery)
+//	screened   common passwords are refused, and those that hold the user's name
+//	keeping    sessions and tokens outlive a change of the password
 //	roomy      no limit that a test could meet: of requests (Applivery), of users
 //	           and roles (Milvus)
 //
@@ -131,14 +145,19 @@ func (s *syncBuffer) String() string {
 //	late       a deadline that passes before anything is done
 //	broken     a store that fails once the script says "fault broken"
 //	busy       a hashing pool that is full once the script says "fault busy"
-func newWorld(dir, api string, needs []string) (*world, error) {
+//	throttled  three attempts at an account may fail, and another is granted after
+//	           30 s by a clock that stands still; once the script says "fault
+//	           throttled" those at the administrator's have
+//
+// change, if there is one, has the last word on the store's options.
+func newWorld(dir, api string, needs []string, change ...func(*storage.Options)) (*world, error) {
 	for _, need := range needs {
-		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "limited", "roomy", "late", "broken", "busy"}, need) {
+		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "limited", "screened", "keeping", "roomy", "late", "broken", "busy", "throttled"}, need) {
 			return nil, fmt.Errorf("no server grants %q", need)
 		}
 	}
 	has := func(need string) bool { return slices.Contains(needs, need) }
-	w := &world{api: api, log: new(syncBuffer), metrics: prometheus.NewRegistry(), clock: new(clock)}
+	w := &world{api: api, dir: dir, log: new(syncBuffer), metrics: prometheus.NewRegistry(), clock: new(clock)}
 	options := storage.Options{
 		Path: filepath.Join(dir, "usher.db"),
 		Hash: password.Params{Memory: cheapMemory, Time: 1, Threads: 1},
@@ -147,6 +166,17 @@ func newWorld(dir, api string, needs []string) (*world, error) {
 	if has("busy") {
 		// One hasher, and nobody may wait for it.
 		options.Hashers, options.Waiting = 1, -1
+	}
+	if has("throttled") {
+		options.Account = storage.Rate{Burst: 3, Every: 30 * time.Second}
+		w.clock.stop()
+	}
+	if has("screened") {
+		options.Screen = password.NewScreen()
+	}
+	options.KeepTokens = has("keeping")
+	for _, f := range change {
+		f(&options)
 	}
 	var err error
 	if w.store, err = storage.Open(context.Background(), options); err != nil {
@@ -210,6 +240,8 @@ func (w *world) fault(kind string) error {
 		return w.store.Close()
 	case "busy":
 		return w.hog()
+	case "throttled":
+		return w.guess()
 	}
 	return fmt.Errorf("no fault %q", kind)
 }
@@ -236,6 +268,25 @@ func (w *world) hog() error {
 		_, err = hog.Authenticate(ctx, storage.Actor{}, storage.Credentials{Name: "nobody", Password: "x"})
 	}
 	return nil
+}
+
+// guess has somebody elsewhere guess at the administrator's password until he is
+// refused.
+func (w *world) guess() error {
+	c := storage.Credentials{Name: handlers.FirstAdministrator(w.api), Password: "guessed"}
+	if w.api == "fusion" {
+		c.Realm = "native"
+	}
+	for {
+		_, err := w.store.Directory(w.api).Authenticate(context.Background(), storage.Actor{Source: "192.0.2.1"}, c)
+		switch storage.KindOf(err) {
+		case storage.WrongPassword:
+		case storage.Throttled:
+			return nil
+		default:
+			return err
+		}
+	}
 }
 
 // TestScripts runs every script of every API, and then holds what was seen

@@ -39,8 +39,8 @@ func TestFifthAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := strings.Replace(string(handlers), `	"usher/handlers/edge"`, `	"usher/handlers/acme"`+"\n"+`	"usher/handlers/edge"`, 1)
-	const last = "milvus.Demo, milvus.DemoAccounts},\n"
-	with = strings.Replace(with, last, last+`{acme.Name, "Acme", acme.API, acme.FirstStart, acme.Administrator, nil, acme.Demo, acme.DemoAccounts},`+"\n", 1)
+	const last = "milvus.Demo, milvus.DemoAccounts, o.Milvus.PasswordRule},\n"
+	with = strings.Replace(with, last, last+`{acme.Name, "Acme", acme.API, acme.FirstStart, acme.Administrator, nil, acme.Demo, acme.DemoAccounts, acme.PasswordRule},`+"\n", 1)
 	if lines := strings.Count(with, "\n") - strings.Count(string(handlers), "\n"); lines != 2 {
 		t.Fatalf("%d lines more in handlers.go", lines)
 	}

@@ -49,14 +49,18 @@ func banner(s settings, listeners []listening, served []handlers.Summary) string
 	if s.temporary {
 		store = "in a temporary file, gone with the server"
 	}
+	scheme := "http"
+	if s.encrypted() {
+		scheme = "https"
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "usher %s\n\n  http://%s/_usher/   store: %s\n\n", version(), first, store)
+	fmt.Fprintf(&b, "usher %s\n\n  %s://%s/_usher/   store: %s\n\n", version(), scheme, first, store)
 	for _, v := range served {
 		address := cmp.Or(at[v.Name], at[""])
 		if address == "" {
 			continue // nobody asked for it
 		}
-		fmt.Fprintf(&b, "  %-18s http://%s%s\n", v.Title, address, v.Base)
+		fmt.Fprintf(&b, "  %-18s %s://%s%s\n", v.Title, scheme, address, v.Base)
 		if !s.demo {
 			continue
 		}
@@ -65,7 +69,7 @@ func banner(s settings, listeners []listening, served []handlers.Summary) string
 		}
 	}
 	if all := at[""]; s.demo && all != "" {
-		fmt.Fprintf(&b, "\nTry:\n  curl -u Bob:qwerty http://%s/node/api/users/current\n", all)
+		fmt.Fprintf(&b, "\nTry:\n  curl -u Bob:qwerty %s://%s/node/api/users/current\n", scheme, all)
 	}
 	if !s.milvusAuth {
 		b.WriteString("\nMilvus asks nobody who they are (--milvus-auth=false).\n")

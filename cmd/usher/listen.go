@@ -46,6 +46,12 @@ func errPublicDemo(address string) error {
 	return fmt.Errorf("--demo listens on loopback only, since its passwords are public: %s is not loopback", address)
 }
 
+// errPlain refuses an address that others can reach, if what they send would
+// cross the network for everybody to read.
+func errPlain(address string) error {
+	return fmt.Errorf("%s is not loopback, and passwords would cross the network unencrypted: give --tls-cert and --tls-key, or --insecure if something else encrypts", address)
+}
+
 func isLoopback(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
@@ -71,8 +77,14 @@ func listen(ctx context.Context, s settings) (ls []listening, err error) {
 			return ls, err
 		}
 		ls = append(ls, listening{p, l})
-		if s.demo && !isLoopback(l.Addr()) { // localhost, too, may lead anywhere
+		if isLoopback(l.Addr()) { // localhost, too, may lead anywhere
+			continue
+		}
+		if s.demo {
 			return ls, errPublicDemo(l.Addr().String())
+		}
+		if !s.encrypted() && !s.insecure {
+			return ls, errPlain(l.Addr().String())
 		}
 	}
 	return ls, nil

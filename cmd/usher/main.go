@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,7 +20,8 @@ func main() {
 	os.Exit(code())
 }
 
-// code runs the program and gives its exit code. An interrupt, SIGTERM or a
+// code runs the program and gives its exit code: 0, 1 if it failed, 2 if a check
+// found something. An interrupt, SIGTERM or a
 // terminal that closes ends it in good order, a second one at once.
 func code() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -27,6 +29,9 @@ func code() int {
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "usher:", err)
+		if errors.As(err, new(foundError)) {
+			return 2
+		}
 		return 1
 	}
 	return 0
@@ -46,7 +51,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newServe(environ), newVersion())
+	root.AddCommand(newServe(environ), newHash(environ), newUser(environ),
+		newBackup(environ), newRestore(environ), newCheck(environ), newEvents(environ), newVersion())
 	return root.ExecuteContext(ctx)
 }
 

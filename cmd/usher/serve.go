@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"usher/handlers"
@@ -32,6 +34,13 @@ type settings struct {
 	demo      bool
 	logFormat string
 	rateLimit int
+	password  passwordSettings
+	throttle  throttleSettings
+
+	tlsCert, tlsKey string
+	insecure        bool
+	maxConnections  int
+	trustedProxies  []net.IPNet
 
 	milvusAuth  bool
 	milvusRules string
@@ -42,6 +51,9 @@ type settings struct {
 	temporary bool                      // the store goes with the server
 	passwords map[string]password.Plain // of first administrators, by API; from the environment only
 }
+
+// encrypted says whether every place speaks TLS, and nothing else.
+func (s settings) encrypted() bool { return s.tlsCert != "" }
 
 func newServe(environ []string) *cobra.Command {
 	var s settings
@@ -66,12 +78,32 @@ as USHER_<API>_ADMIN_PASSWORD. Fusion's is set by the first POST /api instead.`,
 	flags.StringVar(&s.db, "db", "usher.db", "`file` of the store, made if it is missing")
 	flags.BoolVar(&s.demo, "demo", false, "fill an empty store with the demo accounts; without --db the store goes when the server does")
 	flags.StringVar(&s.logFormat, "log-format", "auto", "`format` of the log: text, json, or auto for text on a terminal and json elsewhere")
+	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` of the certificate, its chain behind it; every place speaks TLS then; read again when it changes")
+	flags.StringVar(&s.tlsKey, "tls-key", "", "PEM `file` of the certificate's key")
+	flags.BoolVar(&s.insecure, "insecure", false, "listen without TLS where other machines can reach it, because something else encrypts")
+	flags.IntVar(&s.maxConnections, "max-connections", 1000, "how many `connections` there may be at once; 0: any number")
+	flags.IPNetSliceVar(&s.trustedProxies, "trusted-proxy", nil, "`network` (192.0.2.0/24) of proxies whose X-Forwarded-For says who calls, and X-Forwarded-Proto: https that they end TLS; may be repeated")
+	s.password.addTo(flags)
+	s.throttle.addTo(flags)
 	flags.IntVar(&s.rateLimit, "applivery-rate-limit", 10_000, "how many `requests` an hour Applivery takes from one address; 0: any number")
 	flags.BoolVar(&s.milvusAuth, "milvus-auth", true, "whether Milvus asks who calls (its authorizationEnabled)")
-	flags.StringVar(&s.milvusRules, "milvus-password-rules", string(milvus.Documented), "`rules` for Milvus' names and passwords: documented or server")
+	addMilvusRules(flags, &s.milvusRules)
 	flags.IntVar(&s.milvusUsers, "milvus-max-users", 100, "how many `users` Milvus takes, root included (its maxUserNum)")
 	flags.IntVar(&s.milvusRoles, "milvus-max-roles", 10, "how many `roles` Milvus takes, admin and public included (its maxRoleNum)")
 	return cmd
+}
+
+// addMilvusRules makes the flag of Milvus' rules.
+func addMilvusRules(flags *pflag.FlagSet, rules *string) {
+	flags.StringVar(rules, "milvus-password-rules", string(milvus.Documented), "`rules` for Milvus' names and passwords: documented or server")
+}
+
+func checkMilvusRules(rules string) error {
+	switch milvus.Rules(rules) {
+	case milvus.Documented, milvus.Server:
+		return nil
+	}
+	return fmt.Errorf("password rules %q of Milvus: they are documented or server", rules)
 }
 
 // complete takes the rest of the settings from the environment and refuses
@@ -94,19 +126,34 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	default:
 		return fmt.Errorf("log format %q: it is text, json or auto", s.logFormat)
 	}
+	if err := checkHash(s.password.hash); err != nil {
+		return err
+	}
 	if s.rateLimit < 0 {
 		return fmt.Errorf("--applivery-rate-limit: %d is less than none", s.rateLimit)
 	}
-	switch milvus.Rules(s.milvusRules) {
-	case milvus.Documented, milvus.Server:
-	default:
-		return fmt.Errorf("password rules %q of Milvus: they are documented or server", s.milvusRules)
+	if err := checkMilvusRules(s.milvusRules); err != nil {
+		return err
 	}
 	if s.milvusUsers < 1 {
 		return fmt.Errorf("--milvus-max-users: %d leaves no room for root", s.milvusUsers)
 	}
 	if s.milvusRoles < 2 {
 		return fmt.Errorf("--milvus-max-roles: %d leaves no room for admin and public", s.milvusRoles)
+	}
+	if (s.tlsCert == "") != (s.tlsKey == "") {
+		return errors.New("--tls-cert and --tls-key: one does not do without the other")
+	}
+	if s.encrypted() && s.insecure {
+		return errors.New("--insecure is for a server without --tls-cert")
+	}
+	if s.maxConnections < 0 {
+		return fmt.Errorf("--max-connections: %d is less than none", s.maxConnections)
+	}
+	for _, network := range s.trustedProxies {
+		if ones, _ := network.Mask.Size(); ones == 0 {
+			return fmt.Errorf("--trusted-proxy: %s is everybody, who could then name any address", network.String())
+		}
 	}
 	if len(s.listen) == 0 {
 		return errors.New("--listen: no address")
@@ -121,6 +168,11 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	if !s.demo {
 		if s.db == "" {
 			return errors.New("--db: a store needs a file")
+		}
+		for _, p := range s.places {
+			if p.public() && !s.encrypted() && !s.insecure {
+				return errPlain(p.address)
+			}
 		}
 		return nil
 	}
@@ -138,15 +190,24 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	return nil
 }
 
-// Limits of a connection. The longest request is a password change behind a
-// full queue of hashes, which the edge ends after 30 s.
+// limits bound what one connection can take of the server's time.
+type limits struct {
+	readHeader, read, write, idle time.Duration
+}
+
+// The longest request is a password change behind a full queue of hashes, which
+// the edge ends after 30 s.
+var usual = limits{readHeader: 5 * time.Second, read: edge.DefaultTimeout, write: 60 * time.Second, idle: 2 * time.Minute}
+
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = edge.DefaultTimeout
-	writeTimeout      = 60 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
-	drainTimeout      = 10 * time.Second
+	// maxHeaderBytes is of a request's line and headers together; net/http adds
+	// 4 KiB. It is what Node has, which two of the vendors build on; Fusion's Jetty
+	// has half of that.
+	maxHeaderBytes = 16 << 10
+	// maxStreams is how many requests one HTTP/2 connection has at once: the least
+	// that RFC 9113 (6.5.2) recommends.
+	maxStreams   = 100
+	drainTimeout = 10 * time.Second
 )
 
 // serve runs the server until ctx is done, and then lets the requests under way
@@ -163,6 +224,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	}
 	defer func() { _ = closeAll(listeners) }() // a server has closed its own before
 
+	var cert *certificate
+	if s.encrypted() {
+		if cert, err = loadCertificate(s.tlsCert, s.tlsKey); err != nil {
+			return err
+		}
+		go cert.watch(ctx, reloadInterval, logger)
+	}
+
 	path := s.db
 	if s.temporary {
 		dir, err := os.MkdirTemp("", "usher-demo-")
@@ -172,7 +241,10 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		defer func() { _ = os.RemoveAll(dir) }()
 		path = filepath.Join(dir, "usher.db")
 	}
-	store, err := storage.Open(ctx, storage.Options{Path: path})
+	options := s.password.options()
+	options.Path, options.Unrecorded = path, unrecorded(logger)
+	s.throttle.set(&options)
+	store, err := storage.Open(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -182,7 +254,8 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := handlers.New(store, handlers.Options{
 		Logger: logger, Metrics: metrics, Version: version(),
-		Applivery: applivery.Options{RateLimit: cmp.Or(s.rateLimit, -1)},
+		TrustedProxies: pointers(s.trustedProxies),
+		Applivery:      applivery.Options{RateLimit: cmp.Or(s.rateLimit, -1)},
 		Milvus: milvus.Options{
 			AuthenticationOff: !s.milvusAuth, Rules: milvus.Rules(s.milvusRules),
 			MaxUsers: s.milvusUsers, MaxRoles: s.milvusRoles,
@@ -206,13 +279,16 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
+	open := newConnections(s.maxConnections, logger)
+	open.register(metrics)
 	servers := make([]*http.Server, len(listeners))
 	for i, l := range listeners {
 		h, err := l.handler(handler)
 		if err != nil {
 			return err
 		}
-		servers[i] = newServer(h, logger)
+		servers[i] = newServer(h, logger, usual, open, cert, !isLoopback(l.Addr()))
+		listeners[i].Listener = counted{l.Listener, open, s.encrypted()}
 	}
 
 	if isTerminal(stdout) {
@@ -223,10 +299,18 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 			logger.Warn("Milvus asks nobody who they are", "flag", "--milvus-auth=false")
 		}
 		for _, l := range listeners {
-			logger.Info("listening", "address", l.Addr().String(), "api", cmp.Or(l.api, "all"), "demo", s.demo)
+			logger.Info("listening", "address", l.Addr().String(), "api", cmp.Or(l.api, "all"), "demo", s.demo, "tls", s.encrypted())
 		}
 	}
 	return serveUntil(ctx, servers, listeners, logger)
+}
+
+// unrecorded has the log tell what the trail of events has no room for.
+func unrecorded(logger *slog.Logger) func(storage.Event, error) {
+	return func(e storage.Event, err error) {
+		logger.Warn("event not recorded", "api", e.Directory, "event", string(e.Kind), "target_id", e.TargetID, "target_name", e.TargetName,
+			"source", e.Source, "request_id", e.Request, "result", e.Result, "error", err.Error())
+	}
 }
 
 // serveUntil serves until ctx is done or a server fails, and then lets the
@@ -235,7 +319,7 @@ func serveUntil(ctx context.Context, servers []*http.Server, listeners []listeni
 	group, failed := errgroup.WithContext(ctx)
 	for i, server := range servers {
 		group.Go(func() error {
-			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+			if err := serveOn(server, listeners[i]); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
@@ -257,11 +341,36 @@ func serveUntil(ctx context.Context, servers []*http.Server, listeners []listeni
 	return group.Wait()
 }
 
-// newServer bounds what a client can take of the server's time and memory.
-func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: handler, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+// serveOn serves over TLS if the server has what it needs for that.
+func serveOn(server *http.Server, l net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(l, "", "")
 	}
+	return server.Serve(l)
+}
+
+// newServer bounds what a client can take of the server's time and memory. With
+// a certificate it speaks TLS; public: others than this machine reach it.
+func newServer(handler http.Handler, logger *slog.Logger, l limits, open *connections, cert *certificate, public bool) *http.Server {
+	server := &http.Server{
+		// On loopback the host's name is that of all the servers a developer has,
+		// and most of them have no TLS that a browser could come back over.
+		Handler:  open.bound(handler, cert != nil && public),
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn), ConnState: open.state,
+		ReadHeaderTimeout: l.readHeader, ReadTimeout: l.read, WriteTimeout: l.write,
+		IdleTimeout: l.idle, MaxHeaderBytes: maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: l.read, WriteByteTimeout: l.write},
+	}
+	if cert != nil {
+		server.TLSConfig = cert.config()
+	}
+	return server
+}
+
+func pointers(networks []net.IPNet) []*net.IPNet {
+	all := make([]*net.IPNet, len(networks))
+	for i := range networks {
+		all[i] = &networks[i]
+	}
+	return all
 }

@@ -79,7 +79,7 @@ func command(tb testing.TB, dir string, environ []string, args ...string) *exec.
 func commandOf(tb testing.TB, program, dir string, environ []string, args ...string) *exec.Cmd {
 	tb.Helper()
 	// However a test goes wrong, the program does not outlive it by much.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 10*time.Minute)
 	tb.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -489,6 +489,16 @@ func TestSettings(t *testing.T) {
 		{"no file", nil, []string{"serve", "--db", "", "--listen", "127.0.0.1:0"}, "a store needs a file"},
 		{"no file, by variable", []string{"USHER_DB="}, []string{"serve", "--listen", "127.0.0.1:0"}, "a store needs a file"},
 		{"no address", []string{"USHER_LISTEN="}, []string{"serve"}, "--listen: no address"},
+		{"plain for all", nil, []string{"serve", "--listen", "0.0.0.0:0"}, "0.0.0.0:0 is not loopback, and passwords would cross the network unencrypted"},
+		{"plain for all, unnamed", nil, []string{"serve", "--listen", "127.0.0.1:0", "--listen", "milvus=:0"}, ":0 is not loopback, and passwords"},
+		{"insecure is no demo", nil, []string{"serve", "--demo", "--insecure", "--listen", "0.0.0.0:0"}, "its passwords are public: 0.0.0.0:0 is not loopback"},
+		{"certificate without key", nil, []string{"serve", "--tls-cert", "x.pem", "--listen", "127.0.0.1:0"}, "one does not do without the other"},
+		{"key without certificate", []string{"USHER_TLS_KEY=x.pem"}, []string{"serve", "--listen", "127.0.0.1:0"}, "one does not do without the other"},
+		{"no such certificate", []string{"USHER_TLS_CERT=x.pem", "USHER_TLS_KEY=y.pem"}, []string{"serve", "--listen", "127.0.0.1:0"}, "open x.pem: no such file"},
+		{"encrypted and insecure", nil, []string{"serve", "--tls-cert", "x", "--tls-key", "y", "--insecure"}, "--insecure is for a server without --tls-cert"},
+		{"connections", nil, []string{"serve", "--max-connections", "-1"}, "-1 is less than none"},
+		{"proxy", nil, []string{"serve", "--trusted-proxy", "10.0.0.1"}, "invalid argument"},
+		{"every proxy", []string{"USHER_TRUSTED_PROXY=10.0.0.0/8,::/0"}, []string{"serve"}, "::/0 is everybody"},
 		{"no port", nil, []string{"serve", "--listen", "localhost"}, "missing port in address"},
 		{"no such API", nil, []string{"serve", "--listen", "acme=127.0.0.1:0"}, `no API is called "acme": there are fusion, applivery, saymon, milvus`},
 		{"demo for all, one API", nil, []string{"serve", "--demo", "--listen", "127.0.0.1:0", "--listen", "milvus=:0"}, ":0 is not loopback"},
@@ -645,8 +655,9 @@ func TestLogFormats(t *testing.T) {
 }
 
 func TestServerIsBounded(t *testing.T) {
-	s := newServer(nil, newLogger("json", io.Discard))
-	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout <= s.ReadTimeout || s.IdleTimeout == 0 {
+	logger := newLogger("json", io.Discard)
+	s := newServer(nil, logger, usual, newConnections(1, logger), nil, true)
+	if s.TLSConfig != nil || s.MaxHeaderBytes > 16<<10 || s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout <= s.ReadTimeout || s.IdleTimeout == 0 {
 		t.Errorf("%+v", s)
 	}
 	p := start(t, t.TempDir(), nil, "--demo")

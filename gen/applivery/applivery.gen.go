@@ -655,6 +655,9 @@ type PayloadTooLarge = Failure
 // ServiceUnavailable Every failure of this API, of unknown routes too.
 type ServiceUnavailable = Failure
 
+// TooManyAttempts Every failure of this API, of unknown routes too.
+type TooManyAttempts = Failure
+
 // TooManyRequests Every failure of this API, of unknown routes too.
 type TooManyRequests = Failure
 
@@ -836,7 +839,7 @@ type ClientInterface interface {
 
 	// UpdateOwnPasswordWithBody Change one's own password
 	//
-	// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+	// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 	//
 	// Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 	//
@@ -847,7 +850,7 @@ type ClientInterface interface {
 
 	// UpdateOwnPassword Change one's own password
 	//
-	// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+	// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 	//
 	// Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 	//
@@ -938,7 +941,7 @@ type ClientInterface interface {
 
 	// ChangeUserPasswordWithBody Change a user's password
 	//
-	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 	//
 	// Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 	//
@@ -951,7 +954,7 @@ type ClientInterface interface {
 
 	// ChangeUserPassword Change a user's password
 	//
-	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 	//
 	// Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 	//
@@ -1091,7 +1094,7 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 
 // UpdateOwnPasswordWithBody Change one's own password
 //
-// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 //
 // Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 //
@@ -1112,7 +1115,7 @@ func (c *Client) UpdateOwnPasswordWithBody(ctx context.Context, contentType stri
 
 // UpdateOwnPassword Change one's own password
 //
-// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 //
 // Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 //
@@ -1293,7 +1296,7 @@ func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJ
 
 // ChangeUserPasswordWithBody Change a user's password
 //
-// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 //
 // Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 //
@@ -1316,7 +1319,7 @@ func (c *Client) ChangeUserPasswordWithBody(ctx context.Context, userID UserID, 
 
 // ChangeUserPassword Change a user's password
 //
-// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 //
 // Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 //
@@ -1916,7 +1919,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateOwnPasswordWithBodyWithResponse Change one's own password
 	//
-	// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+	// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 	//
 	// Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 	//
@@ -1927,7 +1930,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateOwnPasswordWithResponse Change one's own password
 	//
-	// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+	// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 	//
 	// Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 	//
@@ -2026,7 +2029,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeUserPasswordWithBodyWithResponse Change a user's password
 	//
-	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 	//
 	// Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 	//
@@ -2039,7 +2042,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeUserPasswordWithResponse Change a user's password
 	//
-	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+	// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 	//
 	// Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 	//
@@ -2076,7 +2079,7 @@ type LoginResponse struct {
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooManyRequests
+	JSON429 *TooManyAttempts
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -2108,7 +2111,7 @@ func (r LoginResponse) GetJSON413() *PayloadTooLarge {
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r LoginResponse) GetJSON429() *TooManyRequests {
+func (r LoginResponse) GetJSON429() *TooManyAttempts {
 	return r.JSON429
 }
 
@@ -2371,7 +2374,7 @@ type UpdateOwnPasswordResponse struct {
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooManyRequests
+	JSON429 *TooManyAttempts
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -2408,7 +2411,7 @@ func (r UpdateOwnPasswordResponse) GetJSON413() *PayloadTooLarge {
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r UpdateOwnPasswordResponse) GetJSON429() *TooManyRequests {
+func (r UpdateOwnPasswordResponse) GetJSON429() *TooManyAttempts {
 	return r.JSON429
 }
 
@@ -3073,7 +3076,7 @@ type ChangeUserPasswordResponse struct {
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *PayloadTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooManyRequests
+	JSON429 *TooManyAttempts
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -3115,7 +3118,7 @@ func (r ChangeUserPasswordResponse) GetJSON413() *PayloadTooLarge {
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r ChangeUserPasswordResponse) GetJSON429() *TooManyRequests {
+func (r ChangeUserPasswordResponse) GetJSON429() *TooManyAttempts {
 	return r.JSON429
 }
 
@@ -3262,7 +3265,7 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 
 // UpdateOwnPasswordWithBodyWithResponse Change one's own password
 //
-// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 //
 // Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 //
@@ -3279,7 +3282,7 @@ func (c *ClientWithResponses) UpdateOwnPasswordWithBodyWithResponse(ctx context.
 
 // UpdateOwnPasswordWithResponse Change one's own password
 //
-// Replaces the caller's password by a new one. On success every token of the caller ends, the one that was sent included. For everybody who is logged in. Of two changes at once with the same password one succeeds.
+// Replaces the caller's password by a new one. On success every token of the caller ends, but for those of the login that the one that was sent is of. For everybody who is logged in. Of two changes at once with the same password one succeeds.
 //
 // Checks: authentication, validation (6002), password (4006), complexity of the new one (5057).
 //
@@ -3432,7 +3435,7 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID
 
 // ChangeUserPasswordWithBodyWithResponse Change a user's password
 //
-// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 //
 // Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 //
@@ -3451,7 +3454,7 @@ func (c *ClientWithResponses) ChangeUserPasswordWithBodyWithResponse(ctx context
 
 // ChangeUserPasswordWithResponse Change a user's password
 //
-// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, the caller's own included. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
+// Replaces the password of a user by a new one; the present password must be given with it. On success every token of that user ends, but for those of the login that the caller's own token is of. For that user and for the role admin, who needs the present password as well. Of two changes at once with the same old password one succeeds, the other is told that its old password is wrong.
 //
 // Checks: authentication (4002, 4001), validation of body and userId (6002), user exists (3001), caller (4003), old password (5023), complexity of the new one (5057).
 //
@@ -3511,7 +3514,7 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		response.JSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooManyRequests
+		var dest TooManyAttempts
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3844,7 +3847,7 @@ func ParseUpdateOwnPasswordResponse(rsp *http.Response) (*UpdateOwnPasswordRespo
 		response.JSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooManyRequests
+		var dest TooManyAttempts
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4620,7 +4623,7 @@ func ParseChangeUserPasswordResponse(rsp *http.Response) (*ChangeUserPasswordRes
 		response.JSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooManyRequests
+		var dest TooManyAttempts
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4963,6 +4966,18 @@ type PayloadTooLargeJSONResponse Failure
 
 type ServiceUnavailableJSONResponse Failure
 
+type TooManyAttemptsResponseHeaders struct {
+	RetryAfter          *int
+	XRateLimitLimit     *int
+	XRateLimitRemaining *int
+	XRateLimitReset     *int
+}
+type TooManyAttemptsJSONResponse struct {
+	Body Failure
+
+	Headers TooManyAttemptsResponseHeaders
+}
+
 type TooManyRequestsResponseHeaders struct {
 	RetryAfter          *int
 	XRateLimitLimit     *int
@@ -5041,7 +5056,7 @@ func (response Login413JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login429JSONResponse struct{ TooManyRequestsJSONResponse }
+type Login429JSONResponse struct{ TooManyAttemptsJSONResponse }
 
 func (response Login429JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
@@ -5415,7 +5430,7 @@ func (response UpdateOwnPassword413JSONResponse) VisitUpdateOwnPasswordResponse(
 	return err
 }
 
-type UpdateOwnPassword429JSONResponse struct{ TooManyRequestsJSONResponse }
+type UpdateOwnPassword429JSONResponse struct{ TooManyAttemptsJSONResponse }
 
 func (response UpdateOwnPassword429JSONResponse) VisitUpdateOwnPasswordResponse(w http.ResponseWriter) error {
 
@@ -6332,7 +6347,7 @@ func (response ChangeUserPassword413JSONResponse) VisitChangeUserPasswordRespons
 	return err
 }
 
-type ChangeUserPassword429JSONResponse struct{ TooManyRequestsJSONResponse }
+type ChangeUserPassword429JSONResponse struct{ TooManyAttemptsJSONResponse }
 
 func (response ChangeUserPassword429JSONResponse) VisitChangeUserPasswordResponse(w http.ResponseWriter) error {
 

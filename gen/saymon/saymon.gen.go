@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -276,7 +277,7 @@ type CreateUserRequest struct {
 
 // Error Every failure, whatever its status. Exactly these two members, in this order.
 type Error struct {
-	// Code Kind of failure: BadRequest, InvalidContent (400), Unauthorized, InvalidCredentials (401), Forbidden (403), NotFound, ResourceNotFound (404), MethodNotAllowed (405), Conflict (409), RequestEntityTooLarge (413), Internal (500), ServiceUnavailable (503).
+	// Code Kind of failure: BadRequest, InvalidContent (400), Unauthorized, InvalidCredentials (401), Forbidden (403), NotFound, ResourceNotFound (404), MethodNotAllowed (405), Conflict (409), RequestEntityTooLarge (413), TooManyRequests (429), Internal (500), ServiceUnavailable (503).
 	//
 	// Example: BadRequest
 	Code string `json:"code"`
@@ -619,6 +620,9 @@ type RequestEntityTooLarge = Error
 // ServiceUnavailable Every failure, whatever its status. Exactly these two members, in this order.
 type ServiceUnavailable = Error
 
+// TooManyRequests Every failure, whatever its status. Exactly these two members, in this order.
+type TooManyRequests = Error
+
 // Unauthorized Every failure, whatever its status. Exactly these two members, in this order.
 type Unauthorized = Error
 
@@ -885,7 +889,7 @@ type ClientInterface interface {
 
 	// CreateSessionWithBody Create a session ID
 	//
-	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 	//
 	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 	//
@@ -896,7 +900,7 @@ type ClientInterface interface {
 
 	// CreateSession Create a session ID
 	//
-	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 	//
 	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 	//
@@ -925,7 +929,7 @@ type ClientInterface interface {
 
 	// UpdateUserWithBody Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -936,7 +940,7 @@ type ClientInterface interface {
 
 	// UpdateUser Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -965,7 +969,7 @@ type ClientInterface interface {
 
 	// ChangeUserPasswordWithBody Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -976,7 +980,7 @@ type ClientInterface interface {
 
 	// ChangeUserPassword Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -1302,7 +1306,7 @@ func (c *Client) DeleteSession(ctx context.Context, reqEditors ...RequestEditorF
 
 // CreateSessionWithBody Create a session ID
 //
-// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 //
 // Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 //
@@ -1323,7 +1327,7 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, 
 
 // CreateSession Create a session ID
 //
-// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 //
 // Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 //
@@ -1382,7 +1386,7 @@ func (c *Client) GetUser(ctx context.Context, id UserID, reqEditors ...RequestEd
 
 // UpdateUserWithBody Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -1403,7 +1407,7 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, id UserID, contentType 
 
 // UpdateUser Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -1462,7 +1466,7 @@ func (c *Client) CreateAuthToken(ctx context.Context, id UserID, reqEditors ...R
 
 // ChangeUserPasswordWithBody Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -1483,7 +1487,7 @@ func (c *Client) ChangeUserPasswordWithBody(ctx context.Context, id UserID, cont
 
 // ChangeUserPassword Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -2367,7 +2371,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithBodyWithResponse Create a session ID
 	//
-	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 	//
 	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 	//
@@ -2378,7 +2382,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithResponse Create a session ID
 	//
-	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+	// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 	//
 	// Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 	//
@@ -2411,7 +2415,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithBodyWithResponse Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -2422,7 +2426,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithResponse Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -2455,7 +2459,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeUserPasswordWithBodyWithResponse Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -2466,7 +2470,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeUserPasswordWithResponse Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -2538,6 +2542,11 @@ func (r ListPasswordPoliciesResponse) ContentType() string {
 	return ""
 }
 
+// CreatePasswordPolicyResponse429Headers the declared response headers of an HTTP 429 response for CreatePasswordPolicy
+type CreatePasswordPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
 // CreatePasswordPolicyResponse503Headers the declared response headers of an HTTP 503 response for CreatePasswordPolicy
 type CreatePasswordPolicyResponse503Headers struct {
 	RetryAfter int
@@ -2556,10 +2565,14 @@ type CreatePasswordPolicyResponse struct {
 	JSON403 *Error
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreatePasswordPolicyResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreatePasswordPolicyResponse503Headers
 }
@@ -2587,6 +2600,11 @@ func (r CreatePasswordPolicyResponse) GetJSON403() *Error {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r CreatePasswordPolicyResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreatePasswordPolicyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -2628,6 +2646,11 @@ func (r CreatePasswordPolicyResponse) ContentType() string {
 	return ""
 }
 
+// UpdatePasswordPolicyResponse429Headers the declared response headers of an HTTP 429 response for UpdatePasswordPolicy
+type UpdatePasswordPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
 // UpdatePasswordPolicyResponse503Headers the declared response headers of an HTTP 503 response for UpdatePasswordPolicy
 type UpdatePasswordPolicyResponse503Headers struct {
 	RetryAfter int
@@ -2648,10 +2671,14 @@ type UpdatePasswordPolicyResponse struct {
 	JSON404 *Error
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdatePasswordPolicyResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UpdatePasswordPolicyResponse503Headers
 }
@@ -2684,6 +2711,11 @@ func (r UpdatePasswordPolicyResponse) GetJSON404() *Error {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UpdatePasswordPolicyResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdatePasswordPolicyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -2725,6 +2757,11 @@ func (r UpdatePasswordPolicyResponse) ContentType() string {
 	return ""
 }
 
+// ListUserGroupsResponse429Headers the declared response headers of an HTTP 429 response for ListUserGroups
+type ListUserGroupsResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ListUserGroupsResponse503Headers the declared response headers of an HTTP 503 response for ListUserGroups
 type ListUserGroupsResponse503Headers struct {
 	RetryAfter int
@@ -2739,10 +2776,14 @@ type ListUserGroupsResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *PasswordChangeRequired
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListUserGroupsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListUserGroupsResponse503Headers
 }
@@ -2760,6 +2801,11 @@ func (r ListUserGroupsResponse) GetJSON401() *Unauthorized {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r ListUserGroupsResponse) GetJSON403() *PasswordChangeRequired {
 	return r.JSON403
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListUserGroupsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -2801,6 +2847,11 @@ func (r ListUserGroupsResponse) ContentType() string {
 	return ""
 }
 
+// CreateUserGroupResponse429Headers the declared response headers of an HTTP 429 response for CreateUserGroup
+type CreateUserGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
 // CreateUserGroupResponse503Headers the declared response headers of an HTTP 503 response for CreateUserGroup
 type CreateUserGroupResponse503Headers struct {
 	RetryAfter int
@@ -2819,10 +2870,14 @@ type CreateUserGroupResponse struct {
 	JSON403 *ManageUsersRequired
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateUserGroupResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateUserGroupResponse503Headers
 }
@@ -2850,6 +2905,11 @@ func (r CreateUserGroupResponse) GetJSON403() *ManageUsersRequired {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r CreateUserGroupResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateUserGroupResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -2891,6 +2951,11 @@ func (r CreateUserGroupResponse) ContentType() string {
 	return ""
 }
 
+// DeleteUserGroupResponse429Headers the declared response headers of an HTTP 429 response for DeleteUserGroup
+type DeleteUserGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
 // DeleteUserGroupResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserGroup
 type DeleteUserGroupResponse503Headers struct {
 	RetryAfter int
@@ -2905,10 +2970,14 @@ type DeleteUserGroupResponse struct {
 	JSON403 *ManageUsersRequired
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserGroupNotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteUserGroupResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteUserGroupResponse503Headers
 }
@@ -2926,6 +2995,11 @@ func (r DeleteUserGroupResponse) GetJSON403() *ManageUsersRequired {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r DeleteUserGroupResponse) GetJSON404() *UserGroupNotFound {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteUserGroupResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -2967,6 +3041,11 @@ func (r DeleteUserGroupResponse) ContentType() string {
 	return ""
 }
 
+// UpdateUserGroupResponse429Headers the declared response headers of an HTTP 429 response for UpdateUserGroup
+type UpdateUserGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
 // UpdateUserGroupResponse503Headers the declared response headers of an HTTP 503 response for UpdateUserGroup
 type UpdateUserGroupResponse503Headers struct {
 	RetryAfter int
@@ -2987,10 +3066,14 @@ type UpdateUserGroupResponse struct {
 	JSON404 *UserGroupNotFound
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateUserGroupResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UpdateUserGroupResponse503Headers
 }
@@ -3023,6 +3106,11 @@ func (r UpdateUserGroupResponse) GetJSON404() *UserGroupNotFound {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UpdateUserGroupResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdateUserGroupResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3064,6 +3152,11 @@ func (r UpdateUserGroupResponse) ContentType() string {
 	return ""
 }
 
+// ListUsersResponse429Headers the declared response headers of an HTTP 429 response for ListUsers
+type ListUsersResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ListUsersResponse503Headers the declared response headers of an HTTP 503 response for ListUsers
 type ListUsersResponse503Headers struct {
 	RetryAfter int
@@ -3078,10 +3171,14 @@ type ListUsersResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *PasswordChangeRequired
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListUsersResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListUsersResponse503Headers
 }
@@ -3099,6 +3196,11 @@ func (r ListUsersResponse) GetJSON401() *Unauthorized {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r ListUsersResponse) GetJSON403() *PasswordChangeRequired {
 	return r.JSON403
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListUsersResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3140,6 +3242,11 @@ func (r ListUsersResponse) ContentType() string {
 	return ""
 }
 
+// CreateUserResponse429Headers the declared response headers of an HTTP 429 response for CreateUser
+type CreateUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 // CreateUserResponse503Headers the declared response headers of an HTTP 503 response for CreateUser
 type CreateUserResponse503Headers struct {
 	RetryAfter int
@@ -3160,10 +3267,14 @@ type CreateUserResponse struct {
 	JSON409 *UserConflict
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalOrPasswordPolicy
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateUserResponse503Headers
 }
@@ -3196,6 +3307,11 @@ func (r CreateUserResponse) GetJSON409() *UserConflict {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r CreateUserResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateUserResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3237,6 +3353,11 @@ func (r CreateUserResponse) ContentType() string {
 	return ""
 }
 
+// GetCurrentUserResponse429Headers the declared response headers of an HTTP 429 response for GetCurrentUser
+type GetCurrentUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 // GetCurrentUserResponse503Headers the declared response headers of an HTTP 503 response for GetCurrentUser
 type GetCurrentUserResponse503Headers struct {
 	RetryAfter int
@@ -3249,10 +3370,14 @@ type GetCurrentUserResponse struct {
 	JSON200 *User
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCurrentUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCurrentUserResponse503Headers
 }
@@ -3265,6 +3390,11 @@ func (r GetCurrentUserResponse) GetJSON200() *User {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetCurrentUserResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetCurrentUserResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3373,6 +3503,11 @@ type CreateSessionResponse200Headers struct {
 	SetCookie *string
 }
 
+// CreateSessionResponse429Headers the declared response headers of an HTTP 429 response for CreateSession
+type CreateSessionResponse429Headers struct {
+	RetryAfter *int
+}
+
 // CreateSessionResponse503Headers the declared response headers of an HTTP 503 response for CreateSession
 type CreateSessionResponse503Headers struct {
 	RetryAfter int
@@ -3391,12 +3526,16 @@ type CreateSessionResponse struct {
 	JSON403 *PasswordChangeRequired
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CreateSessionResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateSessionResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateSessionResponse503Headers
 }
@@ -3424,6 +3563,11 @@ func (r CreateSessionResponse) GetJSON403() *PasswordChangeRequired {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r CreateSessionResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateSessionResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3465,6 +3609,11 @@ func (r CreateSessionResponse) ContentType() string {
 	return ""
 }
 
+// DeleteUserResponse429Headers the declared response headers of an HTTP 429 response for DeleteUser
+type DeleteUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 // DeleteUserResponse503Headers the declared response headers of an HTTP 503 response for DeleteUser
 type DeleteUserResponse503Headers struct {
 	RetryAfter int
@@ -3479,10 +3628,14 @@ type DeleteUserResponse struct {
 	JSON403 *ManageUsersRequired
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteUserResponse503Headers
 }
@@ -3500,6 +3653,11 @@ func (r DeleteUserResponse) GetJSON403() *ManageUsersRequired {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r DeleteUserResponse) GetJSON404() *UserNotFound {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteUserResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3541,6 +3699,11 @@ func (r DeleteUserResponse) ContentType() string {
 	return ""
 }
 
+// GetUserResponse429Headers the declared response headers of an HTTP 429 response for GetUser
+type GetUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 // GetUserResponse503Headers the declared response headers of an HTTP 503 response for GetUser
 type GetUserResponse503Headers struct {
 	RetryAfter int
@@ -3557,10 +3720,14 @@ type GetUserResponse struct {
 	JSON403 *PasswordChangeRequired
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetUserResponse503Headers
 }
@@ -3583,6 +3750,11 @@ func (r GetUserResponse) GetJSON403() *PasswordChangeRequired {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r GetUserResponse) GetJSON404() *UserNotFound {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetUserResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3624,6 +3796,11 @@ func (r GetUserResponse) ContentType() string {
 	return ""
 }
 
+// UpdateUserResponse429Headers the declared response headers of an HTTP 429 response for UpdateUser
+type UpdateUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 // UpdateUserResponse503Headers the declared response headers of an HTTP 503 response for UpdateUser
 type UpdateUserResponse503Headers struct {
 	RetryAfter int
@@ -3646,10 +3823,14 @@ type UpdateUserResponse struct {
 	JSON409 *UserConflict
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UpdateUserResponse503Headers
 }
@@ -3687,6 +3868,11 @@ func (r UpdateUserResponse) GetJSON409() *UserConflict {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UpdateUserResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdateUserResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3728,6 +3914,11 @@ func (r UpdateUserResponse) ContentType() string {
 	return ""
 }
 
+// DeleteAuthTokenResponse429Headers the declared response headers of an HTTP 429 response for DeleteAuthToken
+type DeleteAuthTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
 // DeleteAuthTokenResponse503Headers the declared response headers of an HTTP 503 response for DeleteAuthToken
 type DeleteAuthTokenResponse503Headers struct {
 	RetryAfter int
@@ -3742,10 +3933,14 @@ type DeleteAuthTokenResponse struct {
 	JSON403 *ManageUsersRequired
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteAuthTokenResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteAuthTokenResponse503Headers
 }
@@ -3763,6 +3958,11 @@ func (r DeleteAuthTokenResponse) GetJSON403() *ManageUsersRequired {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r DeleteAuthTokenResponse) GetJSON404() *UserNotFound {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteAuthTokenResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3804,6 +4004,11 @@ func (r DeleteAuthTokenResponse) ContentType() string {
 	return ""
 }
 
+// CreateAuthTokenResponse429Headers the declared response headers of an HTTP 429 response for CreateAuthToken
+type CreateAuthTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
 // CreateAuthTokenResponse503Headers the declared response headers of an HTTP 503 response for CreateAuthToken
 type CreateAuthTokenResponse503Headers struct {
 	RetryAfter int
@@ -3820,10 +4025,14 @@ type CreateAuthTokenResponse struct {
 	JSON403 *ManageUsersRequired
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateAuthTokenResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateAuthTokenResponse503Headers
 }
@@ -3846,6 +4055,11 @@ func (r CreateAuthTokenResponse) GetJSON403() *ManageUsersRequired {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r CreateAuthTokenResponse) GetJSON404() *UserNotFound {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateAuthTokenResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -3887,6 +4101,11 @@ func (r CreateAuthTokenResponse) ContentType() string {
 	return ""
 }
 
+// ChangeUserPasswordResponse429Headers the declared response headers of an HTTP 429 response for ChangeUserPassword
+type ChangeUserPasswordResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ChangeUserPasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangeUserPassword
 type ChangeUserPasswordResponse503Headers struct {
 	RetryAfter int
@@ -3905,10 +4124,14 @@ type ChangeUserPasswordResponse struct {
 	JSON404 *UserNotFound
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *RequestEntityTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalOrPasswordPolicy
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangeUserPasswordResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ChangeUserPasswordResponse503Headers
 }
@@ -3936,6 +4159,11 @@ func (r ChangeUserPasswordResponse) GetJSON404() *UserNotFound {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r ChangeUserPasswordResponse) GetJSON413() *RequestEntityTooLarge {
 	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ChangeUserPasswordResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -4241,7 +4469,7 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, req
 
 // CreateSessionWithBodyWithResponse Create a session ID
 //
-// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 //
 // Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 //
@@ -4258,7 +4486,7 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 
 // CreateSessionWithResponse Create a session ID
 //
-// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password changes or the user is deleted, and is worth nothing while the user is not active.
+// Opens a session for who proves to be a user, by login (or email) and password, or by an authentication token, and returns its id, which also comes as the cookie `sid`. Public. Earlier sessions stay open. A session ends 24 hours after its last use, with deleteSession, when the password is changed, but in this session, and when the user is deleted or no longer active.
 //
 // Checked in this order: size and JSON of the body, its members, the authentication token if there is one, else the authentication service if there is one, else login and password, then whether the password must be changed.
 //
@@ -4309,7 +4537,7 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, id UserID
 
 // UpdateUserWithBodyWithResponse Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -4326,7 +4554,7 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 
 // UpdateUserWithResponse Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active are refused, and good again once the user is.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -4377,7 +4605,7 @@ func (c *ClientWithResponses) CreateAuthTokenWithResponse(ctx context.Context, i
 
 // ChangeUserPasswordWithBodyWithResponse Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -4394,7 +4622,7 @@ func (c *ClientWithResponses) ChangeUserPasswordWithBodyWithResponse(ctx context
 
 // ChangeUserPasswordWithResponse Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, the caller's own included, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -4511,6 +4739,13 @@ func ParseCreatePasswordPolicyResponse(rsp *http.Response) (*CreatePasswordPolic
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4528,6 +4763,16 @@ func ParseCreatePasswordPolicyResponse(rsp *http.Response) (*CreatePasswordPolic
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers CreatePasswordPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreatePasswordPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -4599,6 +4844,13 @@ func ParseUpdatePasswordPolicyResponse(rsp *http.Response) (*UpdatePasswordPolic
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4616,6 +4868,16 @@ func ParseUpdatePasswordPolicyResponse(rsp *http.Response) (*UpdatePasswordPolic
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdatePasswordPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdatePasswordPolicyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -4666,6 +4928,13 @@ func ParseListUserGroupsResponse(rsp *http.Response) (*ListUserGroupsResponse, e
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4683,6 +4952,16 @@ func ParseListUserGroupsResponse(rsp *http.Response) (*ListUserGroupsResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers ListUserGroupsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUserGroupsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -4747,6 +5026,13 @@ func ParseCreateUserGroupResponse(rsp *http.Response) (*CreateUserGroupResponse,
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4764,6 +5050,16 @@ func ParseCreateUserGroupResponse(rsp *http.Response) (*CreateUserGroupResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers CreateUserGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateUserGroupResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -4817,6 +5113,13 @@ func ParseDeleteUserGroupResponse(rsp *http.Response) (*DeleteUserGroupResponse,
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4834,6 +5137,16 @@ func ParseDeleteUserGroupResponse(rsp *http.Response) (*DeleteUserGroupResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteUserGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteUserGroupResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -4905,6 +5218,13 @@ func ParseUpdateUserGroupResponse(rsp *http.Response) (*UpdateUserGroupResponse,
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4922,6 +5242,16 @@ func ParseUpdateUserGroupResponse(rsp *http.Response) (*UpdateUserGroupResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateUserGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateUserGroupResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -4972,6 +5302,13 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4989,6 +5326,16 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers ListUsersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUsersResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5060,6 +5407,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalOrPasswordPolicy
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5077,6 +5431,16 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers CreateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5120,6 +5484,13 @@ func ParseGetCurrentUserResponse(rsp *http.Response) (*GetCurrentUserResponse, e
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5137,6 +5508,16 @@ func ParseGetCurrentUserResponse(rsp *http.Response) (*GetCurrentUserResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers GetCurrentUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCurrentUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5257,6 +5638,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5284,6 +5672,16 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			headers.SetCookie = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateSessionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5337,6 +5735,13 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5354,6 +5759,16 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5411,6 +5826,13 @@ func ParseGetUserResponse(rsp *http.Response) (*GetUserResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5428,6 +5850,16 @@ func ParseGetUserResponse(rsp *http.Response) (*GetUserResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers GetUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5506,6 +5938,13 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5523,6 +5962,16 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5576,6 +6025,13 @@ func ParseDeleteAuthTokenResponse(rsp *http.Response) (*DeleteAuthTokenResponse,
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5593,6 +6049,16 @@ func ParseDeleteAuthTokenResponse(rsp *http.Response) (*DeleteAuthTokenResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteAuthTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteAuthTokenResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5650,6 +6116,13 @@ func ParseCreateAuthTokenResponse(rsp *http.Response) (*CreateAuthTokenResponse,
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5667,6 +6140,16 @@ func ParseCreateAuthTokenResponse(rsp *http.Response) (*CreateAuthTokenResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers CreateAuthTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateAuthTokenResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5734,6 +6217,13 @@ func ParseChangeUserPasswordResponse(rsp *http.Response) (*ChangeUserPasswordRes
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalOrPasswordPolicy
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5751,6 +6241,16 @@ func ParseChangeUserPasswordResponse(rsp *http.Response) (*ChangeUserPasswordRes
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers ChangeUserPasswordResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ChangeUserPasswordResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6141,6 +6641,15 @@ type ServiceUnavailableJSONResponse struct {
 	Headers ServiceUnavailableResponseHeaders
 }
 
+type TooManyRequestsResponseHeaders struct {
+	RetryAfter *int
+}
+type TooManyRequestsJSONResponse struct {
+	Body Error
+
+	Headers TooManyRequestsResponseHeaders
+}
+
 type UnauthorizedJSONResponse Error
 
 type UserConflictJSONResponse Error
@@ -6279,6 +6788,23 @@ func (response CreatePasswordPolicy413JSONResponse) VisitCreatePasswordPolicyRes
 	return err
 }
 
+type CreatePasswordPolicy429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CreatePasswordPolicy429JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePasswordPolicy500JSONResponse struct{ InternalJSONResponse }
 
 func (response CreatePasswordPolicy500JSONResponse) VisitCreatePasswordPolicyResponse(w http.ResponseWriter) error {
@@ -6403,6 +6929,23 @@ func (response UpdatePasswordPolicy413JSONResponse) VisitUpdatePasswordPolicyRes
 	return err
 }
 
+type UpdatePasswordPolicy429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UpdatePasswordPolicy429JSONResponse) VisitUpdatePasswordPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdatePasswordPolicy500JSONResponse struct{ InternalJSONResponse }
 
 func (response UpdatePasswordPolicy500JSONResponse) VisitUpdatePasswordPolicyResponse(w http.ResponseWriter) error {
@@ -6479,6 +7022,23 @@ func (response ListUserGroups403JSONResponse) VisitListUserGroupsResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserGroups429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ListUserGroups429JSONResponse) VisitListUserGroupsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6594,6 +7154,23 @@ func (response CreateUserGroup413JSONResponse) VisitCreateUserGroupResponse(w ht
 	return err
 }
 
+type CreateUserGroup429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CreateUserGroup429JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUserGroup500JSONResponse struct{ InternalJSONResponse }
 
 func (response CreateUserGroup500JSONResponse) VisitCreateUserGroupResponse(w http.ResponseWriter) error {
@@ -6679,6 +7256,23 @@ func (response DeleteUserGroup404JSONResponse) VisitDeleteUserGroupResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserGroup429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response DeleteUserGroup429JSONResponse) VisitDeleteUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6809,6 +7403,23 @@ func (response UpdateUserGroup413JSONResponse) VisitUpdateUserGroupResponse(w ht
 	return err
 }
 
+type UpdateUserGroup429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UpdateUserGroup429JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateUserGroup500JSONResponse struct{ InternalJSONResponse }
 
 func (response UpdateUserGroup500JSONResponse) VisitUpdateUserGroupResponse(w http.ResponseWriter) error {
@@ -6885,6 +7496,23 @@ func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7014,6 +7642,23 @@ func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
+type CreateUser429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUser500JSONResponse struct {
 	InternalOrPasswordPolicyJSONResponse
 }
@@ -7076,6 +7721,23 @@ func (response GetCurrentUser401JSONResponse) VisitGetCurrentUserResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCurrentUser429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetCurrentUser429JSONResponse) VisitGetCurrentUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7259,6 +7921,23 @@ func (response CreateSession413JSONResponse) VisitCreateSessionResponse(w http.R
 	return err
 }
 
+type CreateSession429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CreateSession429JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSession500JSONResponse struct{ InternalJSONResponse }
 
 func (response CreateSession500JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
@@ -7344,6 +8023,23 @@ func (response DeleteUser404JSONResponse) VisitDeleteUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response DeleteUser429JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7439,6 +8135,23 @@ func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7583,6 +8296,23 @@ func (response UpdateUser413JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
+type UpdateUser429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UpdateUser429JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateUser500JSONResponse struct{ InternalJSONResponse }
 
 func (response UpdateUser500JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -7668,6 +8398,23 @@ func (response DeleteAuthToken404JSONResponse) VisitDeleteAuthTokenResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAuthToken429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response DeleteAuthToken429JSONResponse) VisitDeleteAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7763,6 +8510,23 @@ func (response CreateAuthToken404JSONResponse) VisitCreateAuthTokenResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuthToken429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CreateAuthToken429JSONResponse) VisitCreateAuthTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7883,6 +8647,23 @@ func (response ChangeUserPassword413JSONResponse) VisitChangeUserPasswordRespons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeUserPassword429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ChangeUserPassword429JSONResponse) VisitChangeUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8082,9 +8863,12 @@ func (sh *strictHandler) UpdatePasswordPolicy(ctx echo.Context, id PasswordPolic
 		err = ctx.Bind(&body)
 	}
 	if err != nil {
-		return err
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UpdatePasswordPolicy(ctx.Request().Context(), request.(UpdatePasswordPolicyRequestObject))
@@ -8224,9 +9008,12 @@ func (sh *strictHandler) UpdateUserGroup(ctx echo.Context, id UserGroupID) error
 		err = ctx.Bind(&body)
 	}
 	if err != nil {
-		return err
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UpdateUserGroup(ctx.Request().Context(), request.(UpdateUserGroupRequestObject))
@@ -8483,9 +9270,12 @@ func (sh *strictHandler) UpdateUser(ctx echo.Context, id UserID) error {
 		err = ctx.Bind(&body)
 	}
 	if err != nil {
-		return err
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UpdateUser(ctx.Request().Context(), request.(UpdateUserRequestObject))

@@ -53,7 +53,10 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	}
 	call.Principal = found.User.Name
 	c := caller{
-		Actor: storage.Actor{ID: found.User.ID, Name: found.User.Name, Source: call.Source, Request: call.ID},
+		Actor: storage.Actor{
+			ID: found.User.ID, Name: found.User.Name, Source: call.Source, Request: call.ID,
+			Token: storage.Secret{Kind: accessToken, Value: token},
+		},
 		self:  s.noteAction(ctx, found.User),
 		found: found.Target,
 	}

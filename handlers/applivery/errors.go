@@ -53,6 +53,7 @@ var byKind = map[storage.Kind]*vendorError{
 	storage.WrongPassword: errIncorrectPassword,
 	storage.WeakPassword:  errSimplePassword,
 	storage.Busy:          errUnavailable,
+	storage.Throttled:     errTooMany,
 }
 
 // rowOf finds an error's row in the table.
@@ -88,8 +89,14 @@ func fail(_ *edge.Call, err error) edge.Answer {
 		detail.Data = problems(invalid)
 	}
 	answer := edge.Answer{Status: row.status, Code: strconv.Itoa(row.code), Value: gen.Failure{Error: detail}}
-	if storage.KindOf(err) == storage.Busy {
-		answer.Header = http.Header{"Retry-After": {"1"}}
+	if stored := (*storage.Error)(nil); errors.As(err, &stored) {
+		switch stored.Kind {
+		case storage.Busy:
+			answer.Header = http.Header{"Retry-After": {"1"}}
+		case storage.Throttled:
+			answer.Header = edge.RetryAfter(stored.RetryAfter)
+		default: // nothing helps but another request
+		}
 	}
 	return answer
 }

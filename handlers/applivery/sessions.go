@@ -78,12 +78,14 @@ func (s *server) logIn(ctx context.Context, p gen.LoginPayload) (storage.User, [
 }
 
 // newPair is what a login makes: an access token, and a refresh token that knows
-// which access token came with it, however long that has been gone.
+// which access token came with it, however long that has been gone. By their id
+// they belong together: a change of the password made with the one spares both.
 func newPair() []storage.TokenSpec {
 	access := storage.NewSecret()
+	id := digest(access)
 	return []storage.TokenSpec{
-		{Kind: accessToken, TTL: accessTTL, Secret: func(storage.Token) (password.Plain, error) { return access, nil }},
-		{Kind: refreshToken, TTL: refreshTTL, Document: mate{digest(access)}.encode()},
+		{Kind: accessToken, ID: id, TTL: accessTTL, Secret: func(storage.Token) (password.Plain, error) { return access, nil }},
+		{Kind: refreshToken, ID: id, TTL: refreshTTL, Document: mate{id}.encode()},
 	}
 }
 

@@ -3,8 +3,10 @@ package edge
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -18,6 +20,12 @@ type Answer struct {
 	Value       any         // sent as JSON in the API's style; nil: Body is sent
 	ContentType string      // of Body
 	Body        []byte      // nil: empty
+}
+
+// RetryAfter is a header that says when to come back: a whole number of seconds,
+// at least 1.
+func RetryAfter(wait time.Duration) http.Header {
+	return http.Header{"Retry-After": {strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))}}
 }
 
 // JSONStyle is how a vendor's server writes JSON.

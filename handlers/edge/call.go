@@ -23,6 +23,7 @@ type Call struct {
 	writer   http.ResponseWriter // the connection's
 	deadline time.Time           // the edge's own
 	header   http.Header
+	large    bool // its body is one of largeBodies
 }
 
 // Param gives a path parameter, unescaped; empty if the path has none of that name.

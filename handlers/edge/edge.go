@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -82,6 +83,15 @@ type Options struct {
 	// server would: every path and verb that no other route takes is unknown to
 	// it. Of several APIs it is the last.
 	EveryPath bool
+	// Header goes onto every answer of every API, unless that has its own of the
+	// name.
+	Header http.Header
+	// TrustedProxies are the networks whose word counts for who sent a request:
+	// X-Forwarded-For is read from its end, and the first address that is in none
+	// of them is the caller's. If one of them says X-Forwarded-Proto: https, cookies
+	// are for TLS only, as they are over TLS. nil: nobody's does, and neither is
+	// read.
+	TrustedProxies []*net.IPNet
 }
 
 // A body of these APIs is some hundred bytes; the vendors' own limits are
@@ -112,7 +122,7 @@ func Mount(e *echo.Echo, o Options, apis ...API) error {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	e.IPExtractor = echo.ExtractIPDirect()
+	e.IPExtractor = sourceOf(o.TrustedProxies)
 	m, err := newMetrics(o.Metrics)
 	if err != nil {
 		return err
@@ -255,12 +265,19 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 		}
 
 		header := call.writer.Header()
+		for name, values := range a.options.Header {
+			header[name] = values
+		}
 		for name, values := range a.Header {
 			header[name] = values
 		}
 		header[a.RequestID] = []string{call.ID} // spelt as the vendor spells it
 		for name, values := range call.header {
 			header[name] = values
+		}
+		if overTLS(r, a.options.TrustedProxies) {
+			secureCookies(header)
+			secureCookies(rec.header)
 		}
 		sent := rec.send(call.writer, call.Request.Method, a.JSON)
 		elapsed := time.Since(start)
@@ -275,6 +292,10 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 	defer func() {
 		if v := recover(); v != nil {
 			err = newPanicError(v)
+		}
+		c.Request().Body = http.NoBody // echo keeps the request for a while, and a large value with it
+		if call.large {
+			<-largeBodies
 		}
 	}()
 	if a.Admit != nil {

@@ -13,7 +13,7 @@ import (
 // RouteError says that no operation answers the path, or none of this verb.
 type RouteError struct {
 	Method string
-	Path   string   // as sent, without the query
+	Path   string   // unescaped, without the query
 	Allow  []string // the verbs that the path has, sorted; empty: there is no such path
 }
 
@@ -34,7 +34,7 @@ const (
 	BodyTooLarge                       // beyond Options.BodyLimit
 	BodyMediaType                      // a Content-Type that the operation does not take
 	BodyEncoding                       // not UTF-8: a password would be altered in silence
-	BodyUnread                         // the connection broke
+	BodyUnread                         // the connection broke; or it came too slowly: Err is os.ErrDeadlineExceeded
 )
 
 // BodyError says that the body could not be read as one JSON value.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // Without the validated value, encoding/json would fold ROLE into role after
@@ -195,17 +196,14 @@ func TestEmail(t *testing.T) {
 	}
 }
 
-// The connection's deadline is the request's: a body that comes too slowly is
-// no broken one.
+// A body that comes too slowly is the caller's fault, and not the server's.
 func TestBodyThatComesTooSlowly(t *testing.T) {
 	s := serve(t, nil)
 	r := httptest.NewRequestWithContext(t.Context(), "PATCH", "/acme/things/a", iotest.ErrReader(fmt.Errorf("read: %w", os.ErrDeadlineExceeded)))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
-	if w.Code != 503 {
-		t.Errorf("got %d %s", w.Code, w.Body)
-	}
+	s.expect(w, 400+int(BodyUnread), `{"error":"the body could not be read"}`)
 }
 
 func TestQueryIsReadWhole(t *testing.T) {
@@ -267,5 +265,36 @@ func TestContractNeedsOperationIDs(t *testing.T) {
 		if _, err := ParseContract([]byte(broken)); err == nil {
 			t.Errorf("parsed: %.60s", broken)
 		}
+	}
+}
+
+// Of large bodies few are in hand at once; others wait for one of them, and small
+// ones for nobody.
+func TestFewLargeBodiesAtOnce(t *testing.T) {
+	s := serve(t, func(s *server) { s.options.Timeout = 500 * time.Millisecond })
+	small := `{"role":"user","secret":"12345678"}`
+	large := small + strings.Repeat(" ", LargeBody)
+	for range MaxLargeBodies {
+		largeBodies <- struct{}{}
+	}
+	if w := s.do("PATCH", "/acme/things/a", large); w.Code != 503 {
+		t.Errorf("one too many: %d %s", w.Code, w.Body)
+	}
+	if w := s.do("PATCH", "/acme/things/a", small); w.Code != 200 {
+		t.Errorf("a small one: %d %s", w.Code, w.Body)
+	}
+	for range MaxLargeBodies {
+		<-largeBodies
+	}
+	for range 2 * MaxLargeBodies {
+		if w := s.do("PATCH", "/acme/things/a", large); w.Code != 200 {
+			t.Errorf("with room: %d %s", w.Code, w.Body)
+		}
+		if w := s.do("PATCH", "/acme/things/a", large[1:]); w.Code != 400+int(BodyMalformed) {
+			t.Errorf("large and malformed: %d %s", w.Code, w.Body)
+		}
+	}
+	if len(largeBodies) != 0 {
+		t.Errorf("%d are held by nobody", len(largeBodies))
 	}
 }

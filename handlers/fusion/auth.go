@@ -30,7 +30,8 @@ const (
 // caller is who calls, with all that was read to find that out.
 type caller struct {
 	user   storage.User
-	target *storage.User // the user whom the path names; nil: there is none
+	token  storage.Secret // that the caller came with, if it was no password
+	target *storage.User  // the user whom the path names; nil: there is none
 	own    []permission
 	roles  [][]permission
 	held   []storage.Record // the roles themselves
@@ -49,7 +50,7 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	if slices.Contains(public, call.Operation) {
 		return ctx, nil
 	}
-	login, err := s.identify(ctx, call)
+	login, token, err := s.identify(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +65,7 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	if err != nil {
 		return nil, err
 	}
+	c.token = token
 	path := strings.TrimPrefix(call.Request.URL.Path, root)
 	if !slices.Contains(unconditional, call.Operation) && !c.may(call.Request.Method, path) {
 		return nil, errForbidden(call.Request.Method, path)
@@ -72,28 +74,36 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 }
 
 // identify goes by the first credentials that there are: HTTP Basic, a bearer
-// token, an API key, a session's cookie.
-func (s *server) identify(ctx context.Context, call *edge.Call) (storage.Login, error) {
+// token, an API key, a session's cookie. It gives the token, but for a key, which
+// is a user of its own.
+func (s *server) identify(ctx context.Context, call *edge.Call) (login storage.Login, token storage.Secret, err error) {
 	r := call.Request
 	switch op := call.Operation; {
 	case hasScheme(r, "Basic") && op != deleteSession:
-		return s.basic(ctx, call)
+		login, err = s.basic(ctx, call)
+		return login, token, err
 	case op == createToken:
-		return storage.Login{}, errAuthenticationRequired
+		return login, token, errAuthenticationRequired
 	case hasScheme(r, "Bearer") && op != deleteSession:
-		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.Contains(token, ".") { // no JWT: fusion-datasource-cloner, a published client, sends an API key so
-			return s.withKey(ctx, call, password.Plain(token), errInvalidToken)
+		_, sent, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.Contains(sent, ".") { // no JWT: fusion-datasource-cloner, a published client, sends an API key so
+			login, err = s.withKey(ctx, call, password.Plain(sent), errInvalidToken)
+			return login, token, err
 		}
-		return s.token(ctx, call, bearerToken, password.Plain(token), errInvalidToken)
+		token = storage.Secret{Kind: bearerToken, Value: password.Plain(sent)}
+		login, err = s.token(ctx, call, token, errInvalidToken)
+		return login, token, err
 	}
 	if key := keyOf(r); key != "" && call.Operation != deleteSession {
-		return s.withKey(ctx, call, key, errInvalidAPIKey)
+		login, err = s.withKey(ctx, call, key, errInvalidAPIKey)
+		return login, token, err
 	}
 	if cookie := cookieIn(r); cookie != "" {
-		return s.token(ctx, call, sessionToken, cookie, errSessionExpired)
+		token = storage.Secret{Kind: sessionToken, Value: cookie}
+		login, err = s.token(ctx, call, token, errSessionExpired)
+		return login, token, err
 	}
-	return storage.Login{}, errAuthenticationRequired
+	return login, token, errAuthenticationRequired
 }
 
 // keyOf is the API key that a request carries: the vendor's page shows the
@@ -138,7 +148,7 @@ func (s *server) prove(ctx context.Context, call *edge.Call, name string, secret
 
 // withKey is identify by an API key; bad is what one that is no good is answered.
 func (s *server) withKey(ctx context.Context, call *edge.Call, key password.Plain, bad error) (storage.Login, error) {
-	login, err := s.token(ctx, call, apiKeyToken, key, bad)
+	login, err := s.token(ctx, call, storage.Secret{Kind: apiKeyToken, Value: key}, bad)
 	if err != nil {
 		return storage.Login{}, err
 	}
@@ -148,10 +158,9 @@ func (s *server) withKey(ctx context.Context, call *edge.Call, key password.Plai
 	return login, nil
 }
 
-// token is identify by a token of a kind; bad is what one that is no good is
-// answered.
-func (s *server) token(ctx context.Context, call *edge.Call, kind string, secret password.Plain, bad error) (storage.Login, error) {
-	login, _, err := s.users.AuthenticateToken(ctx, kind, secret, call.Param("id"))
+// token is identify by a token; bad is what one that is no good is answered.
+func (s *server) token(ctx context.Context, call *edge.Call, token storage.Secret, bad error) (storage.Login, error) {
+	login, _, err := s.users.AuthenticateToken(ctx, token.Kind, token.Value, call.Param("id"))
 	if kind := storage.KindOf(err); kind == storage.NotFound || kind == storage.Expired {
 		err = bad
 	}
@@ -199,7 +208,7 @@ func actor(ctx context.Context) storage.Actor {
 	call := edge.CallFrom(ctx)
 	by := storage.Actor{Source: call.Source, Request: call.ID}
 	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
-		by.ID, by.Name = c.user.ID, c.user.Name
+		by.ID, by.Name, by.Token = c.user.ID, c.user.Name, c.token
 	}
 	return by
 }

@@ -46,6 +46,7 @@ var (
 	errMediaType               = &apiError{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type", message: "Only application/json is accepted"}
 	errTimeout                 = &apiError{status: http.StatusServiceUnavailable, code: "timeout", message: "The request took too long"}
 	errBusy                    = &apiError{status: http.StatusServiceUnavailable, code: "busy", message: "Too many password operations, try again", header: http.Header{"Retry-After": {"1"}}}
+	errThrottled               = &apiError{status: http.StatusTooManyRequests, code: "throttled", message: "Too many failed attempts, try again later"}
 	errInternal                = &apiError{status: http.StatusInternalServerError, code: "internal", message: "Internal error"}
 )
 
@@ -57,6 +58,7 @@ var byKind = map[storage.Kind]*apiError{
 	storage.WeakPassword:  errPasswordRule,
 	storage.Conflict:      errInitialized,
 	storage.Busy:          errBusy,
+	storage.Throttled:     errThrottled,
 }
 
 // invalid says which member does not fit, and why; the value never.
@@ -125,6 +127,9 @@ func fail(call *edge.Call, err error) edge.Answer {
 	answer := edge.Answer{Status: e.status, Code: e.code, Header: e.header, Value: gen.Error{Code: e.code, Message: e.message}}
 	if e.status == http.StatusUnauthorized && challenged(call.Request) {
 		answer.Header = http.Header{"WWW-Authenticate": {`Basic realm="Fusion"`}}
+	}
+	if stored := (*storage.Error)(nil); e == errThrottled && errors.As(err, &stored) {
+		answer.Header = edge.RetryAfter(stored.RetryAfter)
 	}
 	return answer
 }

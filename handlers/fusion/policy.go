@@ -1,12 +1,26 @@
 package fusion
 
-import "usher/storage/password"
+import (
+	"context"
+
+	"usher/storage"
+	"usher/storage/password"
+)
 
 // rule is the vendor's password rule, from the description of password in its
 // schema for POST /users: letters and digits both, 8 to 20 characters, and
 // whatever else but newlines. It holds wherever a password is set in plain
 // text.
 var rule = password.Policy{MinLength: 8, MaxLength: 20, MinLetters: 1, MinDigits: 1, NoNewlines: true}
+
+// PasswordRule is what a new password of a user must be like. Errors: the user's
+// realm keeps no passwords.
+func PasswordRule(_ context.Context, _ *storage.Directory, u storage.User) (password.Policy, error) {
+	if u.Realm != native {
+		return password.Policy{}, errNotNative(u.Realm)
+	}
+	return rule, nil
+}
 
 // newPassword is what a request wants a user's password to become; nil is what
 // it does not have.

@@ -97,6 +97,23 @@ func records() map[storage.RecordKind][]storage.Record {
 	return map[storage.RecordKind][]storage.Record{storage.Role: roles(), realmKind: realms()}
 }
 
+// firstDeveloper is the document of the role developer as the first version of the
+// seed had it.
+const firstDeveloper = `{"permissions":[` +
+	`{"methods":["PATCH"],"path":"/users/{id}","params":{"id":["#ID"]}},` +
+	`{"methods":["GET"],"path":"/users/{id}","params":{"id":["#ID"]}}]}`
+
+// upgrades are what has come to the seed since.
+func upgrades() []storage.SeedUpgrade {
+	developer := roles()[1]
+	return []storage.SeedUpgrade{{
+		Records: map[storage.RecordKind][]storage.Record{realmKind: realms()},
+		Documents: []storage.SeedDocument{{
+			Kind: storage.Role, Name: developer.Name, Old: json.RawMessage(firstDeveloper), New: developer.Document,
+		}},
+	}}
+}
+
 // FirstStart is what Fusion ships with: its roles, and the administrator admin
 // with the given password. With an empty one he has none until POST /api sets
 // it.
@@ -107,6 +124,7 @@ func FirstStart(admin password.Plain) storage.Seed {
 			ID: uuid.NewString(), Realm: native, Name: Administrator, Roles: []string{"admin"},
 			Password: admin, Policy: rule, Document: json.RawMessage(initial),
 		}},
+		Upgrades: upgrades(),
 	}
 }
 
@@ -129,6 +147,7 @@ func Demo() storage.Seed {
 				CreatedAt: time.Date(2025, time.October, 30, 21, 59, 1, 0, time.UTC),
 			},
 		},
+		Upgrades: upgrades(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -37,6 +38,8 @@ var (
 	badCharacter      = kind{200, 1100, "invalid user name %s, username must contain only numbers, letters and underscores, but got %s: invalid parameter"}
 	badLength         = kind{200, 1100, "invalid password length: invalid parameter[%d out of range %d <= value <= %d]"}
 	fewClasses        = kind{200, 1100, "invalid password: must include at least three of uppercase letters, lowercase letters, numbers and special characters: invalid parameter"}
+	commonPassword    = kind{200, 1100, "invalid password: must not be a common password: invalid parameter"}
+	passwordHoldsName = kind{200, 1100, "invalid password: must not include the user name: invalid parameter"}
 	userExists        = kind{200, 1100, "user already exists: %s: invalid parameter"}
 	roleExists        = kind{200, 1100, `role [name:"%s"] already exists: invalid parameter`}
 	noRole            = kind{200, 1100, "not found the role, maybe the role isn't existed or internal system error: invalid parameter"}
@@ -81,6 +84,7 @@ var (
 	noBody          = kind{200, 1801, "can only accept json format request, the request body should be nil, however {} is valid"}
 	badBody         = kind{200, 1801, "can only accept json format request, error: %s"}
 	missingMembers  = kind{200, 1802, "missing required parameters, error: %s"}
+	throttled       = kind{200, 1807, "request is rejected by limiter, error: rate limit exceeded"}
 	timedOut        = kind{408, 10001, "request timeout"}
 	denied          = kind{403, 65535, "rpc error: code = PermissionDenied desc = Privilege%s: permission deny to %s in the `%s` database"}
 )
@@ -137,7 +141,8 @@ func (s *server) explain(operation string, err error) *failure {
 	case errors.As(err, &own):
 		return own
 	case errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, context.Canceled): // the caller has gone and will not read it
+		errors.Is(err, os.ErrDeadlineExceeded), // the body comes too slowly: its server gives a request one time for all
+		errors.Is(err, context.Canceled):       // the caller has gone and will not read it
 		return timedOut.because()
 	case errors.As(err, &body):
 		return explainBody(body)
@@ -243,6 +248,8 @@ func (s *server) explainStorage(err error) *failure {
 		return tooManyUsers.because()
 	case storage.Busy:
 		return busy.because()
+	case storage.Throttled:
+		return throttled.because()
 	default: // none of which a caller can cause
 		return nil
 	}
@@ -254,8 +261,14 @@ func (s *server) explainPassword(err error) *failure {
 	if !errors.As(err, &weak) || len(weak.Violations) == 0 {
 		return nil
 	}
-	if v := weak.Violations[0]; v.Rule != password.MinClasses {
+	switch v := weak.Violations[0]; v.Rule {
+	case password.MinClasses:
+		return fewClasses.because()
+	case password.Common:
+		return commonPassword.because()
+	case password.OwnName:
+		return passwordHoldsName.because()
+	default:
 		return badLength.because(v.Got, s.rules.password.MinLength, s.rules.password.MaxLength)
 	}
-	return fewClasses.because()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"testing"
 
 	gen "usher/gen/milvus"
@@ -27,6 +28,9 @@ func TestFailuresThatNoScriptCanCause(t *testing.T) {
 		"not UTF-8": {
 			&edge.BodyError{Fault: edge.BodyEncoding}, 200,
 			"can only accept json format request, error: the body is not UTF-8",
+		},
+		"slow body": {
+			&edge.BodyError{Fault: edge.BodyUnread, Err: fmt.Errorf("read: %w", os.ErrDeadlineExceeded)}, 408, "request timeout",
 		},
 		"deadline":    {fmt.Errorf("storage: %w", context.DeadlineExceeded), 408, "request timeout"},
 		"caller gone": {fmt.Errorf("storage: %w", context.Canceled), 408, "request timeout"},

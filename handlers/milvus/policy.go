@@ -1,9 +1,12 @@
 package milvus
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
+	"usher/storage"
 	"usher/storage/password"
 )
 
@@ -26,6 +29,11 @@ var ruleBooks = map[Rules]rules{
 	Documented: {marks: "_", password: password.Policy{MinLength: 8, MaxLength: 64, MinClasses: 3}},
 	// proxy.minPasswordLength and proxy.maxPasswordLength.
 	Server: {marks: "_.-", password: password.Policy{MinLength: 6, MaxLength: 72, Bytes: true}},
+}
+
+// PasswordRule is what a new password of a user must be like.
+func (o Options) PasswordRule(context.Context, *storage.Directory, storage.User) (password.Policy, error) {
+	return ruleBooks[cmp.Or(o.Rules, Documented)].password, nil
 }
 
 // maxNameLength is Milvus' proxy.maxUsernameLength, in bytes.

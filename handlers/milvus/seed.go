@@ -42,5 +42,10 @@ func seed(root storage.NewUser) storage.Seed {
 			{ID: publicRole, Name: publicRole, Document: json.RawMessage(publicGrants)},
 		}},
 		Users: []storage.NewUser{root},
+		Upgrades: []storage.SeedUpgrade{{
+			Documents: []storage.SeedDocument{{
+				Kind: storage.Role, Name: publicRole, Old: json.RawMessage("{}"), New: json.RawMessage(publicGrants),
+			}},
+		}},
 	}
 }

@@ -62,7 +62,7 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	if slices.Contains(public, call.Operation) {
 		return ctx, nil
 	}
-	login, err := s.identify(ctx, call)
+	login, token, err := s.identify(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -70,25 +70,30 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	if err != nil {
 		return nil, err
 	}
+	who.Token = token
 	call.Principal = who.Name
 	return context.WithValue(ctx, callerKey{}, who), nil
 }
 
 // identify goes by the first credentials that there are: HTTP Basic, a session's
-// cookie, an authentication token in the query.
-func (s *server) identify(ctx context.Context, call *edge.Call) (storage.Login, error) {
+// cookie, an authentication token in the query. It gives the latter two, too.
+func (s *server) identify(ctx context.Context, call *edge.Call) (login storage.Login, token storage.Secret, err error) {
 	r := call.Request
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	cookie, err := r.Cookie("sid")
+	cookie, noCookie := r.Cookie("sid")
 	switch query := r.URL.Query(); {
 	case strings.EqualFold(scheme, "Basic") && !slices.Contains(sessionOnly, call.Operation):
-		return s.basic(ctx, call)
-	case err == nil:
-		return s.token(ctx, call, sessionToken, password.Plain(cookie.Value), errSessionExpired)
+		login, err = s.basic(ctx, call)
+	case noCookie == nil:
+		token = storage.Secret{Kind: sessionToken, Value: password.Plain(cookie.Value)}
+		login, err = s.token(ctx, call, token, errSessionExpired)
 	case query.Has("api-token") && !slices.Contains(sessionOnly, call.Operation):
-		return s.token(ctx, call, apiToken, password.Plain(query.Get("api-token")), errInvalidToken)
+		token = storage.Secret{Kind: apiToken, Value: password.Plain(query.Get("api-token"))}
+		login, err = s.token(ctx, call, token, errInvalidToken)
+	default:
+		err = errNotLoggedIn
 	}
-	return storage.Login{}, errNotLoggedIn
+	return login, token, err
 }
 
 // basic is identify by name and password, which may have to be changed first.
@@ -119,10 +124,10 @@ func (s *server) prove(ctx context.Context, call *edge.Call, name string, secret
 	return s.directory.Authenticate(ctx, storage.Actor{Source: call.Source, Request: call.ID}, credentials)
 }
 
-// token is identify by a token of a kind; bad is what one that is no good is
-// answered, which is so of a user's who is not active.
-func (s *server) token(ctx context.Context, call *edge.Call, kind string, secret password.Plain, bad error) (storage.Login, error) {
-	login, _, err := s.directory.AuthenticateToken(ctx, kind, secret, call.Param("id"))
+// token is identify by a token; bad is what one that is no good is answered,
+// which is so of a user's who is not active.
+func (s *server) token(ctx context.Context, call *edge.Call, token storage.Secret, bad error) (storage.Login, error) {
+	login, _, err := s.directory.AuthenticateToken(ctx, token.Kind, token.Value, call.Param("id"))
 	switch failure := storage.KindOf(err); {
 	case failure == storage.NotFound, failure == storage.Expired, err == nil && !s.active(login.User):
 		return storage.Login{}, bad

@@ -31,6 +31,7 @@ var statuses = map[string]int{
 	"MethodNotAllowed":      http.StatusMethodNotAllowed,
 	"Conflict":              http.StatusConflict,
 	"RequestEntityTooLarge": http.StatusRequestEntityTooLarge,
+	"TooManyRequests":       http.StatusTooManyRequests,
 	"Internal":              http.StatusInternalServerError,
 	"ServiceUnavailable":    http.StatusServiceUnavailable,
 }
@@ -45,6 +46,7 @@ var (
 	errChangePassword   = &refusal{"Forbidden", "Password must be changed"}
 	errPasswordExpired  = &refusal{"Forbidden", "Password has expired"}
 	errInternal         = &refusal{"Internal", "caused by Error: internal"}
+	errThrottled        = &refusal{"TooManyRequests", "Too many failed attempts, try again later"}
 	errBusy             = &refusal{"ServiceUnavailable", "Too many password operations, try again"}
 )
 
@@ -81,9 +83,12 @@ func fail(call *edge.Call, err error) edge.Answer {
 	answer := edge.Answer{Status: statuses[r.code], Code: r.code, Value: gen.Error{Code: r.code, Message: r.message}}
 	answer.Refusal = storage.KindOf(err) == storage.WeakPassword // a 500 of the vendor's, and the caller's doing
 	var route *edge.RouteError
+	var stored *storage.Error
 	switch {
 	case answer.Status == http.StatusMethodNotAllowed && errors.As(err, &route):
 		answer.Header = http.Header{"Allow": {strings.Join(route.Allow, ", ")}}
+	case r == errThrottled && errors.As(err, &stored):
+		answer.Header = edge.RetryAfter(stored.RetryAfter)
 	case answer.Status == http.StatusServiceUnavailable:
 		answer.Header = http.Header{"Retry-After": {"1"}}
 	}
@@ -202,20 +207,29 @@ func explainStored(call *edge.Call, e *storage.Error) *refusal {
 		return &refusal{"Internal", "caused by Error: Password does not match policy: " + explainViolation(e.Violations[0])}
 	case storage.Busy:
 		return errBusy
+	case storage.Throttled:
+		return errThrottled
 	default: // Exists is worded by taken, where the login and the email are known
 		return errInternal
 	}
 }
 
 // explainViolation is the vendor's printed text for the length, and its form
-// with the vendor's names of the rules for the others.
+// with the vendor's names of the rules for the others. It has no words for what
+// a screen finds.
 func explainViolation(v password.Violation) string {
-	if v.Rule == password.Reused {
+	switch v.Rule {
+	case password.Reused:
 		return fmt.Sprintf("number of unique passwords - %d", v.Want)
+	case password.Common:
+		return "no common password"
+	case password.OwnName:
+		return "no login or email in it"
+	default:
+		kinds := map[password.Rule]string{
+			password.MinLength: "characters", password.MinLower: "lowercase characters", password.MinUpper: "capital characters",
+			password.MinDigits: "digits", password.MinSpecial: "special characters",
+		}
+		return fmt.Sprintf("minimum number of %s - %d", kinds[v.Rule], v.Want)
 	}
-	kinds := map[password.Rule]string{
-		password.MinLength: "characters", password.MinLower: "lowercase characters", password.MinUpper: "capital characters",
-		password.MinDigits: "digits", password.MinSpecial: "special characters",
-	}
-	return fmt.Sprintf("minimum number of %s - %d", kinds[v.Rule], v.Want)
 }

@@ -2,8 +2,10 @@ package saymon
 
 import (
 	"cmp"
+	"context"
 
 	gen "usher/gen/saymon"
+	"usher/storage"
 	"usher/storage/password"
 )
 
@@ -25,4 +27,9 @@ func rule(p gen.PasswordPolicy) password.Policy {
 		MinSpecial: p.MinSpecial,
 		Unique:     min(*cmp.Or(p.UniquePasswordsNumber, new(0)), maxUnique),
 	}
+}
+
+// PasswordRule is what a new password of a user must be like now.
+func PasswordRule(ctx context.Context, directory *storage.Directory, _ storage.User) (password.Policy, error) {
+	return (&server{directory: directory}).defaultRule(ctx)
 }

@@ -55,7 +55,7 @@ func (s *server) logIn(ctx context.Context, call *edge.Call, r gen.CreateSession
 	secret, _ := r.Password.Get()
 	switch {
 	case token != "":
-		found, err := s.token(ctx, call, apiToken, password.Plain(token), errInvalidToken)
+		found, err := s.token(ctx, call, storage.Secret{Kind: apiToken, Value: password.Plain(token)}, errInvalidToken)
 		return found.User, err
 	case service != "":
 		return storage.User{}, badRequest("Authentication service is not supported.")

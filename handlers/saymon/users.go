@@ -101,11 +101,20 @@ func (s *server) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject) 
 		return nil, err
 	}
 	var edited storage.User
-	u, err := s.directory.UpdateUser(ctx, who.Actor, storage.UserEdit{ID: r.ID, Edit: func(u *storage.User) error {
-		err := edit(u, *r.Body)
-		edited = *u
-		return err
-	}})
+	u, err := s.directory.UpdateUser(ctx, who.Actor, storage.UserEdit{
+		ID: r.ID,
+		Edit: func(u *storage.User) error {
+			err := edit(u, *r.Body)
+			edited = *u
+			return err
+		},
+		Ends: func(before, after storage.User) []string {
+			if s.active(before) && s.active(after) {
+				return nil
+			}
+			return []string{sessionToken} // so that activating the user brings none of them back
+		},
+	})
 	if err != nil {
 		return nil, taken(err, edited.Name, edited.Email)
 	}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Write keeps what a logger of this process writes.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+// eventually waits until something holds that happens on its own.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for wait := time.Now(); !holds(); time.Sleep(time.Millisecond) {
+		if time.Since(wait) > 20*time.Second {
+			t.Fatal("it never happens that " + what)
+		}
+	}
+}
+
+// bounded serves handler, with so many connections at most.
+func bounded(t *testing.T, limit int, logged io.Writer, cert *certificate, handler http.HandlerFunc) (open *connections, address string) {
+	t.Helper()
+	logger := newLogger("json", logged)
+	open = newConnections(limit, logger)
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newServer(handler, logger, usual, open, cert, false)
+	go func() { _ = serveOn(server, counted{l, open, cert != nil}) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return open, l.Addr().String()
+}
+
+// dial connects and sends; the connection lasts as long as the test.
+func dial(t *testing.T, address, sent string) net.Conn {
+	t.Helper()
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, sent); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// closed reads what is left, and wants the other side to end it.
+func closed(t *testing.T, c net.Conn) (left string) {
+	t.Helper()
+	b, err := io.ReadAll(c)
+	if netErr, ok := err.(net.Error); ok && netErr.Timeout() { //nolint:errorlint // a connection's own
+		t.Fatalf("still open after %q", b)
+	}
+	return string(b)
+}
+
+// At the limit a connection that idles gives way, the longest first, then one
+// that has said nothing for a while; if all are busy, a new one is told so.
+func TestConnectionsAreBounded(t *testing.T) {
+	const most = 3
+	inside, leave := make(chan struct{}), make(chan struct{})
+	var log lines
+	open, address := bounded(t, most, &log, nil, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stay" {
+			inside <- struct{}{}
+			<-leave
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	count := func(of func() int) int {
+		open.mu.Lock()
+		defer open.mu.Unlock()
+		return of()
+	}
+	const brief, stay = "GET / HTTP/1.1\r\nHost: usher\r\n\r\n", "GET /stay HTTP/1.1\r\nHost: usher\r\n\r\n"
+
+	var idle []net.Conn
+	for i := range most {
+		idle = append(idle, dial(t, address, brief))
+		eventually(t, "a connection idles", func() bool { return count(open.idle.Len) == i+1 })
+	}
+	for i := range most {
+		dial(t, address, stay)
+		<-inside
+		if got := closed(t, idle[i]); !strings.HasPrefix(got, "HTTP/1.1 204 ") {
+			t.Errorf("the connection that idled longest said %q", got)
+		}
+	}
+	for range 2 {
+		refused := closed(t, dial(t, address, brief))
+		if !strings.HasPrefix(refused, "HTTP/1.1 503 ") || !strings.Contains(refused, "\r\nRetry-After: 1\r\n") || !strings.HasSuffix(refused, "\r\n\r\n"+refusal) {
+			t.Errorf("one too many: %q", refused)
+		}
+	}
+	if said := log.String(); strings.Count(said, `"connections refused"`) != 1 {
+		t.Errorf("two refusals within a minute are one line: %s", said)
+	}
+
+	leave <- struct{}{}
+	eventually(t, "one has its answer", func() bool { return count(open.idle.Len) == 1 })
+	silent := dial(t, address, "GET / HTTP/1.1\r\nX-Slow: ") // in the place of that one
+	eventually(t, "it is there", func() bool { return count(open.silent.Len) == 1 })
+	if refused := closed(t, dial(t, address, brief)); !strings.HasPrefix(refused, "HTTP/1.1 503 ") {
+		t.Errorf("all are busy, or have not had the time to say what they want: %q", refused)
+	}
+	time.Sleep(silence)
+	dial(t, address, stay)
+	<-inside
+	if got := closed(t, silent); got != "" {
+		t.Errorf("the one that was slow heard %q", got)
+	}
+	close(leave)
+	eventually(t, "all have their answers", func() bool { return count(open.idle.Len) == most })
+}
+
+// The program has the limit that it is given, and shows what becomes of it.
+func TestMaxConnections(t *testing.T) {
+	p := start(t, t.TempDir(), nil, "--demo", "--max-connections", "1")
+	address := strings.TrimPrefix(p.url, "http://")
+	busy := dial(t, address, "POST /v2/vectordb/users/list HTTP/1.1\r\nHost: usher\r\nContent-Length: 2\r\nAuthorization: Bearer root:Milvus\r\nExpect: 100-continue\r\n\r\n")
+	if _, err := io.ReadFull(busy, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))); err != nil { // it is being served
+		t.Fatal(err)
+	}
+	metrics := func() string {
+		return closed(t, dial(t, address, "GET /_usher/metrics HTTP/1.1\r\nHost: usher\r\nConnection: close\r\n\r\n"))
+	}
+	if refused := metrics(); !strings.HasPrefix(refused, "HTTP/1.1 503 ") {
+		t.Errorf("one too many: %q", refused)
+	}
+	_ = busy.Close()
+	eventually(t, "there is room", func() bool {
+		shown := metrics()
+		return strings.HasPrefix(shown, "HTTP/1.1 200 ") && strings.Contains(shown, "\nusher_connections 1\n") && !strings.Contains(shown, "\nusher_connections_refused_total 0\n")
+	})
+}
+
+// Requests are bounded as connections are: HTTP/2 has many on one.
+func TestRequestsAreBounded(t *testing.T) {
+	inside, leave := make(chan struct{}), make(chan struct{})
+	defer close(leave)
+	a := newAuthority(t)
+	cert, err := loadCertificate(a.files(t, t.TempDir(), 1, time.Now().Add(time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, address := bounded(t, 2, io.Discard, cert, func(http.ResponseWriter, *http.Request) { inside <- struct{}{}; <-leave })
+	client := a.client(&tls.Config{})
+	client.Transport.(*http.Transport).DisableKeepAlives = false
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ask := func() (*http.Response, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address, http.NoBody)
+		if err != nil {
+			return nil, err
+		}
+		return client.Do(r)
+	}
+	for range 2 {
+		go func() {
+			if response, err := ask(); err == nil {
+				_ = response.Body.Close()
+			}
+		}()
+		<-inside
+	}
+	response, err := ask()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.ProtoMajor != 2 || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" || open.requestsRefused.Load() != 1 {
+		t.Errorf("one too many: %s %d %v", response.Proto, response.StatusCode, response.Header)
+	}
+}

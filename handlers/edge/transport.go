@@ -1,0 +1,49 @@
+package edge
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// sourceOf finds out the address that a request came from. Without proxies that
+// may speak for others it is the connection's: a caller must not choose the
+// address that he is counted, slowed and logged under. A proxy's word that is no
+// address leaves the proxy's own.
+func sourceOf(proxies []*net.IPNet) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	// echo trusts machines near by if it is not told otherwise.
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, network := range proxies {
+		trust = append(trust, echo.TrustIPRange(network))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
+}
+
+// overTLS says whether the caller's own connection is encrypted: because this one
+// is, or because a proxy that may speak for him says so.
+func overTLS(r *http.Request, proxies []*net.IPNet) bool {
+	if r.TLS != nil || len(proxies) == 0 || !strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		return r.TLS != nil
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return slices.ContainsFunc(proxies, func(network *net.IPNet) bool { return network.Contains(ip) })
+}
+
+// secureCookies has cookies that were given over TLS come back over TLS only.
+func secureCookies(header http.Header) {
+	const name = "Set-Cookie"
+	cookies := slices.Clone(header[name]) // a vendor's table may share them
+	for i := range cookies {
+		cookies[i] += "; Secure"
+	}
+	if len(cookies) > 0 {
+		header[name] = cookies
+	}
+}
