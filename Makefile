@@ -29,6 +29,22 @@ race: ## run them under the race detector
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	.ci/fuzz $(or $(FUZZTIME),20s)
 
+.PHONY: crash
+crash: ## kill the server KILLS (200) times while it works, and fill its disk (as root; elsewhere only its files)
+	go test ./cmd/usher -count=1 -v -run 'TestKilledInTheMiddleOfChanges|TestNoRoomToWrite' -kills $(or $(KILLS),200)
+
+.PHONY: linear
+linear: ## check histories of OPERATIONS (10000) for linearizability, restarts included
+	go test ./cmd/usher -count=1 -v -run TestLinearizable -operations $(or $(OPERATIONS),10000)
+
+.PHONY: overload
+overload: ## 500 connections that change passwords at the usual cost, for 30 s
+	go test ./cmd/usher -count=1 -v -run TestOverload -overload 30s
+
+.PHONY: schemathesis
+schemathesis: ## test the server against its contracts by generated cases and walks along their links (needs Python; SEED=1, MAX_TIME=45)
+	.ci/schemathesis/run
+
 .PHONY: bench
 bench: ## measure usher against baselines in the same run
 	go test -run '^$$' -bench . -benchtime 2s ./cmd/usher ./handlers/... ./storage/...
@@ -49,6 +65,15 @@ lint: ## lint the code and the contracts (the latter needs Node)
 	go mod tidy -diff
 	$(GOLANGCI_LINT) run --allow-serial-runners
 	.ci/lint-contracts
+	.ci/licences check
+
+.PHONY: licences
+licences: ## list the modules' licences in docs/licences.md
+	.ci/licences
+
+.PHONY: sbom
+sbom: ## make bin/usher with its bill of materials and its licences' texts (needs Python)
+	.ci/sbom/run
 
 .PHONY: samples
 samples: ## run the README and the vendors' own samples against the demo world (needs curl, Node, Python)
@@ -64,7 +89,7 @@ third-party: ## run published clients of these APIs against the demo world (need
 
 .NOTPARALLEL:
 .PHONY: check
-check: check-generated lint race samples clients third-party ## all that CI does beyond make test
+check: check-generated lint race crash linear schemathesis samples clients third-party sbom ## all that CI does beyond make test
 	FUZZTIME=5s $(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 100ms ./cmd/usher ./handlers/... ./storage/...
 
