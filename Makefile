@@ -50,8 +50,8 @@ bench: ## measure usher against baselines in the same run
 	go test -run '^$$' -bench . -benchtime 2s ./cmd/usher ./handlers/... ./storage/...
 
 .PHONY: generate
-generate: ## make gen/ anew from openapi/
-	go generate ./gen
+generate: ## make gen/ anew from openapi/, and the list of common passwords
+	go generate ./gen ./storage/password
 
 generate-%: # one API's share of gen/
 	go generate -run '$*' ./gen

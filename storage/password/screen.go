@@ -1,12 +1,18 @@
 package password
 
 import (
+	_ "embed"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/trustelem/zxcvbn/frequency"
 )
+
+//go:generate go run words_generate.go
+
+// words are those of zxcvbn's lists, a line each.
+//
+//go:embed words.txt
+var words string
 
 // Screen finds passwords that a guesser tries first: the common ones, and those
 // that hold the name of the user they are for.
@@ -21,12 +27,11 @@ type Screen struct {
 // alone would not do: zxcvbn keeps each word only where it is most frequent, so
 // that december is not among its passwords.
 func NewScreen() *Screen {
-	s := &Screen{words: make(map[string]struct{}, 94_000)}
-	for _, list := range frequency.FrequencyLists {
-		for _, word := range list {
-			s.words[word] = struct{}{}
-			s.longest = max(s.longest, len(word))
-		}
+	s := &Screen{words: make(map[string]struct{}, strings.Count(words, "\n"))}
+	for line := range strings.Lines(words) {
+		word := strings.TrimSuffix(line, "\n")
+		s.words[word] = struct{}{}
+		s.longest = max(s.longest, len(word))
 	}
 	return s
 }
