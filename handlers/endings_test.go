@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,19 +38,16 @@ type wayKind int
 const (
 	thePassword wayKind = iota // the first one, proven with each request
 	aToken                     // stands for the password
-	aKey                       // lasts as long as the user does
 )
 
 // ending is something that happens to a user.
 type ending struct {
 	name string
 	by   func(t *testing.T, u *inhabitant)
-	// keys: those are no good after it, as well as the password and the tokens.
-	keys bool
 	// keepable: a server with --keep-sessions leaves the tokens alone.
 	keepable bool
-	// with is the token that it is done with, which goes on.
-	with string
+	// with is the token that it is done with, which goes on, and logins by it.
+	with []string
 }
 
 // inhabitant is a user with credentials of every kind.
@@ -150,14 +148,16 @@ var inhabitants = map[string]func(t *testing.T, w *world, name string) *inhabita
 		byToken := func() *http.Request {
 			return w.request(t, "POST", "/node/api/users/session", `{"auth-token":"`+token+`"}`)
 		}
-		u.secrets = map[string]string{"session": unquoted(u.do(t, login())), "session opened by a token": unquoted(u.do(t, byToken()))}
+		u.secrets = map[string]string{
+			"session": unquoted(u.do(t, login())), "session opened by a token": unquoted(u.do(t, byToken())), "authentication token": token,
+		}
 		for _, way := range []string{"session", "session opened by a token"} {
 			u.with(t, way, aToken, func() *http.Request {
 				return cookie(w.request(t, "GET", "/node/api/users/current", ""), "sid", u.secrets[way])
 			})
 		}
-		u.with(t, "authentication token", aKey, func() *http.Request { return w.request(t, "GET", "/node/api/users/current?api-token="+token, "") })
-		u.with(t, "login by it", aKey, byToken)
+		u.with(t, "authentication token", aToken, func() *http.Request { return w.request(t, "GET", "/node/api/users/current?api-token="+token, "") })
+		u.with(t, "login by it", aToken, byToken)
 		u.with(t, "login", thePassword, login)
 		for _, who := range []string{name, name + "@example.com"} {
 			u.with(t, "Basic", thePassword, func() *http.Request { return w.basic(t, "GET", "/node/api/users/current", "", who, firstSecret) })
@@ -189,22 +189,36 @@ func owns(t *testing.T, u *inhabitant) {
 	u.do(t, dialects[u.w.api].change(t, u.w, u.name, u.id, firstSecret, secondSecret))
 }
 
-const fusionChange = `{"currentPassword":"` + firstSecret + `","password":"` + secondSecret + `","passwordConfirm":"` + secondSecret + `"}`
+const (
+	fusionChange = `{"currentPassword":"` + firstSecret + `","password":"` + secondSecret + `","passwordConfirm":"` + secondSecret + `"}`
+	saymonChange = `{"currentPassword":"` + firstSecret + `","newPassword":"` + secondSecret + `"}`
+)
 
 var endings = map[string][]ending{
 	"fusion": {
 		{name: "own change with Basic", keepable: true, by: owns},
-		{name: "own change in a session", keepable: true, with: "session", by: func(t *testing.T, u *inhabitant) {
+		{name: "own change in a session", keepable: true, with: []string{"session"}, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, cookie(u.w.request(t, "PATCH", "/api/users/"+u.id, fusionChange), "id", u.secrets["session"]))
 		}},
-		{name: "own change by access token", keepable: true, with: "access token", by: func(t *testing.T, u *inhabitant) {
+		{name: "own change in the session given to Basic", keepable: true, with: []string{"session given to Basic"}, by: func(t *testing.T, u *inhabitant) {
+			t.Helper()
+			u.do(t, cookie(u.w.request(t, "PATCH", "/api/users/"+u.id, fusionChange), "id", u.secrets["session given to Basic"]))
+		}},
+		{name: "own change by access token", keepable: true, with: []string{"access token"}, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.bearer(t, "PATCH", "/api/users/"+u.id, fusionChange, u.secrets["access token"]))
 		}},
 		{name: "reset by an administrator", keepable: true, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.basic(t, "PATCH", "/api/users/"+u.id, `{"password":"`+secondSecret+`","passwordConfirm":"`+secondSecret+`"}`, "admin", adminPassword))
+		}},
+		{name: "reset by an API key", keepable: true, by: func(t *testing.T, u *inhabitant) {
+			t.Helper()
+			key := u.w.member(t, u.do(t, u.w.basic(t, "POST", "/api/api-key", `{"name":"resets","id":"`+u.name+`-key","roles":["admin"]}`, "admin", adminPassword)).body, "key")
+			r := u.w.request(t, "PATCH", "/api/users/"+u.id, `{"password":"`+secondSecret+`","passwordConfirm":"`+secondSecret+`"}`)
+			r.Header.Set("X-Api-Key", key)
+			u.do(t, r)
 		}},
 		{name: "PUT with a password", keepable: true, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
@@ -215,18 +229,18 @@ var endings = map[string][]ending{
 			u.do(t, u.w.basic(t, "PUT", "/api/users/"+u.id,
 				`{"passwordHash":"$2a$04$phyRHkUX3IHepq.MlQ72Ie1OJD1jOMGh.uLD0Q06Y3AOyulmtR93i","roleNames":["search"]}`, "admin", adminPassword))
 		}},
-		{name: "deletion", keys: true, by: func(t *testing.T, u *inhabitant) {
+		{name: "deletion", by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.basic(t, "DELETE", "/api/users/"+u.id, "", "admin", adminPassword))
 		}},
 	},
 	"applivery": {
 		{name: "own change by another login", keepable: true, by: owns},
-		{name: "own change by a token of the pair", keepable: true, with: "pair of access and refresh token", by: func(t *testing.T, u *inhabitant) {
+		{name: "own change by a token of the pair", keepable: true, with: []string{"pair of access and refresh token"}, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.bearer(t, "POST", "/v1/users/"+u.id+"/change-password", `{"oldPassword":"`+firstSecret+`","newPassword":"`+secondSecret+`"}`, u.secrets["pair"]))
 		}},
-		{name: "own update by access token", keepable: true, with: "access token", by: func(t *testing.T, u *inhabitant) {
+		{name: "own update by access token", keepable: true, with: []string{"access token"}, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.bearer(t, "POST", "/v1/auth/register/update-password", `{"password":"`+firstSecret+`","newPassword":"`+secondSecret+`"}`, u.secrets["access token"]))
 		}},
@@ -240,26 +254,33 @@ var endings = map[string][]ending{
 			u.do(t, u.w.bearer(t, "POST", "/v1/users/"+u.id+"/change-password", `{"oldPassword":"`+firstSecret+`","newPassword":"`+secondSecret+`"}`,
 				u.w.token(t, handlers.FirstAdministrator("applivery"), adminPassword)))
 		}},
-		{name: "deletion", keys: true, by: func(t *testing.T, u *inhabitant) {
+		{name: "made a service account", with: []string{"access token", "pair of access and refresh token"}, by: func(t *testing.T, u *inhabitant) {
+			t.Helper()
+			u.do(t, u.w.bearer(t, "PUT", "/v1/users/"+u.id, `{"role":"serviceAccount"}`, u.w.token(t, handlers.FirstAdministrator("applivery"), adminPassword)))
+		}},
+		{name: "deletion", by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.bearer(t, "DELETE", "/v1/users/"+u.id, "", u.w.token(t, handlers.FirstAdministrator("applivery"), adminPassword)))
 		}},
 	},
 	"saymon": {
 		{name: "own change with Basic", keepable: true, by: owns},
-		{name: "own change in a session", keepable: true, with: "session", by: func(t *testing.T, u *inhabitant) {
+		{name: "own change in a session", keepable: true, with: []string{"session"}, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
-			u.do(t, cookie(u.w.request(t, "PUT", "/node/api/users/"+u.id+"/password",
-				`{"currentPassword":"`+firstSecret+`","newPassword":"`+secondSecret+`"}`), "sid", u.secrets["session"]))
+			u.do(t, cookie(u.w.request(t, "PUT", "/node/api/users/"+u.id+"/password", saymonChange), "sid", u.secrets["session"]))
+		}},
+		{name: "own change by authentication token", keepable: true, with: []string{"authentication token", "login by it"}, by: func(t *testing.T, u *inhabitant) {
+			t.Helper()
+			u.do(t, u.w.request(t, "PUT", "/node/api/users/"+u.id+"/password?api-token="+u.secrets["authentication token"], saymonChange))
 		}},
 		{name: "reset by an administrator", keepable: true, by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.basic(t, "PUT", "/node/api/users/"+u.id+"/password", `{"newPassword":"`+secondSecret+`"}`, "admin", adminPassword))
 		}},
-		{name: "blocked", keys: true, by: saymonPatch(`{"status":3}`)},
-		{name: "not yet activated", keys: true, by: saymonPatch(`{"status":0}`)},
-		{name: "past activeTo", keys: true, by: saymonPatch(`{"activeTo":1}`)},
-		{name: "deletion", keys: true, by: func(t *testing.T, u *inhabitant) {
+		{name: "blocked", by: saymonPatch(`{"status":3}`)},
+		{name: "not yet activated", by: saymonPatch(`{"status":0}`)},
+		{name: "past activeTo", by: saymonPatch(`{"activeTo":1}`)},
+		{name: "deletion", by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.basic(t, "DELETE", "/node/api/users/"+u.id, "", "admin", adminPassword))
 		}},
@@ -271,7 +292,7 @@ var endings = map[string][]ending{
 			u.do(t, u.w.bearer(t, "POST", "/v2/vectordb/users/update_password",
 				`{"userName":"`+u.name+`","password":"`+firstSecret+`","newPassword":"`+secondSecret+`"}`, "root:"+adminPassword))
 		}},
-		{name: "deletion", keys: true, by: func(t *testing.T, u *inhabitant) {
+		{name: "deletion", by: func(t *testing.T, u *inhabitant) {
 			t.Helper()
 			u.do(t, u.w.bearer(t, "POST", "/v2/vectordb/users/drop", `{"userName":"`+u.name+`"}`, "root:"+adminPassword))
 		}},
@@ -305,7 +326,7 @@ func TestWhatEndsSessions(t *testing.T) {
 							u.tryAll(t, "before", func(wayIn) bool { return true })
 							e.by(t, u)
 							good := u.tryAll(t, "after", func(k wayIn) bool {
-								return k.kind == aKey && !e.keys || k.kind == aToken && (k.name == e.with || e.keepable && setting == "keeping")
+								return k.kind == aToken && (slices.Contains(e.with, k.name) || e.keepable && setting == "keeping")
 							})
 							other.tryAll(t, "of somebody else", func(wayIn) bool { return true })
 							mu.Lock()
@@ -427,8 +448,8 @@ func TestPasswordsPageNamesWhatIsThere(t *testing.T) {
 	}
 }
 
-// A session of SAYMON's does not come back with the user who was blocked, whatever
-// blocked him; the authentication token does, as a setting of the user's.
+// Sessions and tokens of SAYMON's do not come back with the user who was blocked,
+// whatever blocked him.
 func TestBlockedUsersComeBackWithoutSessions(t *testing.T) {
 	w := serveAPI(t, "saymon", "admin", "clock")
 	now := func(later time.Duration) string { return fmt.Sprint(w.clock.now().Add(later).UnixMilli()) }

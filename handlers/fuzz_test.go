@@ -204,6 +204,8 @@ func (z *fuzzed) open(t *testing.T) {
 	z.store, err = storage.Open(t.Context(), storage.Options{
 		Path: filepath.Join(z.dir, "usher.db"),
 		Hash: password.Params{Memory: cheapMemory, Time: 1, Threads: 1},
+		// An input must not be refused for what earlier ones did.
+		Account: storage.Rate{Burst: -1}, Source: storage.Rate{Burst: -1},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -250,7 +251,7 @@ func (n names) compare(b *testing.B, y way, known string) {
 // those above zero and those below are as likely and as large.
 func signedRank(differences []float64) float64 {
 	d := slices.DeleteFunc(slices.Clone(differences), func(x float64) bool { return x == 0 })
-	slices.SortFunc(d, func(x, y float64) int { return int(math.Copysign(1, math.Abs(x)-math.Abs(y))) })
+	slices.SortFunc(d, func(x, y float64) int { return cmp.Compare(math.Abs(x), math.Abs(y)) })
 	n, positive := float64(len(d)), 0.0
 	for i, x := range d {
 		if x > 0 {

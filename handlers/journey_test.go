@@ -289,10 +289,14 @@ func TestJourneySAYMON(t *testing.T) {
 	wants(t, http.StatusOK, self, err)
 	self, err = client(as("ada", secondPassword)).GetCurrentUserWithResponse(ctx)
 	wants(t, http.StatusOK, self, err)
-	program := client(func(_ context.Context, r *http.Request) error { // and not the token
+	program := client(func(_ context.Context, r *http.Request) error {
 		r.URL.RawQuery = "api-token=" + *token.JSON200
 		return nil
 	})
+	self, err = program.GetCurrentUserWithResponse(ctx) // and the token does not
+	wants(t, http.StatusUnauthorized, self, err)
+	token, err = ada.CreateAuthTokenWithResponse(ctx, id)
+	wants(t, http.StatusOK, token, err)
 	self, err = program.GetCurrentUserWithResponse(ctx)
 	wants(t, http.StatusOK, self, err)
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -24,27 +25,40 @@ var (
 // in use, and that a store has left which was not closed.
 var logs = []string{"-wal", "-shm", "-journal"}
 
+// How a file is given its name, for tests to have it fail.
+var (
+	link   = os.Link
+	rename = os.Rename
+)
+
 // Backup copies the store at path from, as it is at one moment, to the file at
 // path to, with mode 0600. The store may be in use, and goes on working meanwhile.
-// Once Backup has returned nil the copy has been read again and found sound, and
+// Once Backup has returned nil [Check] has found nothing wrong with the copy, which
 // survives a power cut; otherwise what was there, if anything, is as it was. The
 // copy is not brought up to date: whoever opens it does that.
 //
+// While it is made it is a file in the same folder whose name ends in ".part", which
+// a process that is killed leaves behind. Where to is a link, the file that it leads
+// to is meant, and has to be there.
+//
 // Errors: fs.ErrExist if there is something at to, unless replace is set; ErrLog;
-// from is missing (fs.ErrNotExist), is not a store, is damaged, or was written by
-// a newer version of this package.
+// to is no regular file; ErrDamaged; from is missing (fs.ErrNotExist), is not a
+// store, or was written by a newer version of this package.
 func Backup(ctx context.Context, from, to string, replace bool) error {
 	if err := backup(ctx, from, to, replace); err != nil {
-		return fmt.Errorf("storage: backup of %s to %s: %w", from, to, err)
+		return fmt.Errorf("storage: backup of %s to %s: %w", from, to, damaged(err))
 	}
 	return nil
 }
 
 func backup(ctx context.Context, from, to string, replace bool) error {
-	switch is, err := os.Stat(to); {
-	case err == nil && !replace:
+	to, is, err := place(to)
+	switch {
+	case err != nil:
+		return err
+	case is != nil && !replace:
 		return fs.ErrExist
-	case err == nil:
+	case is != nil:
 		if store, err := os.Stat(from); err == nil && os.SameFile(store, is) {
 			return errors.New("this is the store itself")
 		}
@@ -58,11 +72,10 @@ func backup(ctx context.Context, from, to string, replace bool) error {
 	if err != nil {
 		return err
 	}
-	if !replace {
-		err = create(to) // somebody may have been faster
-	}
-	if err == nil {
-		err = os.Rename(part, to)
+	if replace {
+		err = rename(part, to)
+	} else {
+		err = renameNew(part, to)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(part))
@@ -70,19 +83,50 @@ func backup(ctx context.Context, from, to string, replace bool) error {
 	return syncFolder(to)
 }
 
-// create makes an empty file. Errors: fs.ErrExist.
-func create(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// place is what a path of a file to be written leads to by way of links, and what
+// is there, nil if nothing is. Errors: it is no regular file.
+func place(path string) (real string, is fs.FileInfo, err error) {
+	switch real, err = filepath.EvalSymlinks(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		if to, err := os.Readlink(path); err == nil {
+			return "", nil, fmt.Errorf("it is a link to %s, and nothing is there", to)
+		}
+		return path, nil, nil
+	case err != nil:
+		return "", nil, err
+	}
+	if is, err = os.Stat(real); err != nil {
+		return "", nil, err
+	}
+	return real, is, checkRegular(is)
+}
+
+// renameNew is rename for a name that nothing has. Errors: fs.ErrExist.
+func renameNew(from, to string) error {
+	switch err := link(from, to); {
+	case errors.Is(err, fs.ErrExist):
+		return fs.ErrExist
+	case err == nil:
+		return os.Remove(from)
+	}
+	// Where there are no links the name is taken first.
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	if err := errors.Join(f.Close(), rename(from, to)); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }
 
 // copyStore copies a store to a new file, which is to bear the name to, and reads
 // the copy again. It leaves nothing behind if it fails.
 func copyStore(ctx context.Context, from, to string) (_ string, err error) {
-	db, err := openFile(from)
+	if to, err = filepath.Abs(to); err != nil { // SQLite takes a name like file:x for an address
+		return "", err
+	}
+	db, err := openFile(ctx, from)
 	if err != nil {
 		return "", err
 	}
@@ -114,27 +158,28 @@ func copyStore(ctx context.Context, from, to string) (_ string, err error) {
 	return part, nil
 }
 
-// verify returns nil if path is a sound store of that version.
-func verify(ctx context.Context, path string, version int) (err error) {
-	db, err := openFile(path)
-	if err != nil {
+// verify returns nil if path is a store of that version in which nothing is wrong.
+func verify(ctx context.Context, path string, version int) error {
+	r, err := check(ctx, path)
+	switch {
+	case err != nil:
 		return err
+	case len(r.Problems) > 0:
+		return fmt.Errorf("%w: %s", ErrDamaged, r.Problems[0])
+	case r.Schema != version:
+		return fmt.Errorf("its schema is %d, not %d", r.Schema, version)
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	have, _, err := versionOf(ctx, db)
-	if err != nil {
-		return err
-	}
-	if have != version {
-		return fmt.Errorf("its schema is %d, not %d", have, version)
-	}
-	return sound(ctx, db)
+	return nil
 }
 
 // Restore puts a copy of the backup at path from in the place of the store at
-// path to, at once, after the copy has been found sound. What was there, a damaged
-// store too, is kept under the name that is returned, and is empty if nothing was.
-// The copy has the owner of what was there, if the system lets it.
+// path to, at once, after [Check] has found nothing wrong with the copy. What was
+// there, a damaged store too, is kept under the name that is returned, and is empty
+// if nothing was. The copy has mode 0600, whatever that has, and its owner, or the
+// folder's if nothing was there, if the system lets it. As a backup it is a ".part"
+// until then.
+//
+// That it was done, by whom, is an event of each directory in the copy, StoreRestored.
 //
 // Sessions and tokens that were good when the backup was made are good again
 // unless they have expired; passwords are those of that time.
@@ -142,65 +187,108 @@ func verify(ctx context.Context, path string, version int) (err error) {
 // The store must not be in use, and nobody may open it before Restore returns.
 // Nor may this process have it open, in another Store say.
 //
-// Errors: ErrStoreInUse; from is missing (fs.ErrNotExist), is not a store, is
-// damaged, or was written by a newer version of this package.
-func Restore(ctx context.Context, from, to string) (aside string, err error) {
-	aside, err = restore(ctx, from, to)
+// Errors: ErrStoreInUse; to is no regular file; ErrDamaged; from is missing
+// (fs.ErrNotExist), is not a store, or was written by a newer version of this package.
+// After an error what was there is there.
+func Restore(ctx context.Context, by Actor, from, to string) (aside string, err error) {
+	aside, err = restore(ctx, by, from, to)
 	if err != nil {
-		return "", fmt.Errorf("storage: restore %s from %s: %w", to, from, err)
+		return "", fmt.Errorf("storage: restore %s from %s: %w", to, from, damaged(err))
 	}
 	return aside, nil
 }
 
-func restore(ctx context.Context, from, to string) (aside string, err error) {
-	switch real, err := filepath.EvalSymlinks(to); {
-	case err == nil:
-		to = real // which is what the log's name begins with
-	case !errors.Is(err, fs.ErrNotExist):
+func restore(ctx context.Context, by Actor, from, to string) (aside string, err error) {
+	to, _, err = place(to) // which is what the log's name begins with
+	if err != nil {
+		return "", err
+	}
+	backup, err := os.Stat(from)
+	if err != nil {
 		return "", err
 	}
 	part, err := copyStore(ctx, from, to)
 	if err != nil {
 		return "", err
 	}
-	if aside, err = swap(ctx, part, to); err != nil {
+	if err = recordRestored(ctx, by, part, backup.ModTime()); err == nil {
+		aside, err = swap(ctx, part, to)
+	}
+	if err != nil {
 		return "", errors.Join(err, os.Remove(part))
 	}
-	return aside, syncFolder(to)
+	if err := syncFolder(to); err != nil {
+		return "", fmt.Errorf("it is done, but may not survive a power cut; what was there is kept as %s: %w", aside, err)
+	}
+	return aside, nil
+}
+
+// recordRestored adds an event to the trail of each directory in the store at path,
+// which may be of an older version.
+func recordRestored(ctx context.Context, by Actor, path string, made time.Time) (err error) {
+	db, err := openFile(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	_, err = db.ExecContext(ctx, `INSERT INTO event
+		(directory, at, kind, actor_id, actor_name, target_id, target_name, source, request, result)
+		SELECT d, $1, $2, $3, $4, '', $5, $6, $7, $8
+		FROM (SELECT name AS d FROM directory UNION SELECT directory FROM event) ORDER BY d`,
+		micros(time.Now()), StoreRestored, by.ID, by.Name, utc(made).Format(time.RFC3339Nano), by.Source, by.Request, resultOf(nil))
+	return err
 }
 
 // swap puts the file part in the place of the store at path to, and keeps what was
-// there.
+// there. If it fails all is as before.
 func swap(ctx context.Context, part, to string) (aside string, err error) {
 	name := to + time.Now().UTC().Format(".20060102T150405.000000Z")
-	old, err := os.Stat(to)
-	switch {
-	case err == nil:
+	to, old, err := place(to)
+	if err != nil {
+		return "", err
+	}
+	if old != nil {
 		if err := settle(ctx, to); err != nil {
 			return "", err
 		}
 		sameOwner(part, old)
+	} else if folder, err := os.Stat(filepath.Dir(to)); err == nil {
+		sameOwner(part, folder)
+	}
+	var undo []func() error
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, f := range slices.Backward(undo) {
+			if failed := f(); failed != nil {
+				err = fmt.Errorf("%w; what was there is %s now: %w", err, name, failed)
+			}
+		}
+	}()
+	move := func(suffix string) error {
+		if err := rename(to+suffix, name+suffix); err != nil {
+			return err
+		}
 		aside = name
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", err
+		undo = append(undo, func() error { return rename(name+suffix, to+suffix) })
+		return nil
 	}
 	// Where the store was damaged, or is gone, its log is still there.
 	for _, suffix := range logs {
-		switch err := os.Rename(to+suffix, name+suffix); {
-		case err == nil:
-			aside = name
-		case !errors.Is(err, fs.ErrNotExist):
+		if err := move(suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
 	}
 	if old != nil {
-		if err := os.Link(to, name); err != nil { // so that there is a store at any moment
-			if err := os.Rename(to, name); err != nil { // where there are no links there is a moment without
-				return "", err
-			}
+		if link(to, name) == nil { // so that there is a store at any moment
+			aside = name
+			undo = append(undo, func() error { return os.Remove(name) })
+		} else if err := move(""); err != nil { // where there are no links there is a moment without
+			return "", err
 		}
 	}
-	return aside, os.Rename(part, to)
+	return aside, rename(part, to)
 }
 
 // settle has a store take in its log, and be the one file. Errors: ErrStoreInUse.
@@ -215,7 +303,8 @@ func settle(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(checkOurs(ctx, asItIs), asItIs.Close()); err != nil {
+	_, err = checkOurs(ctx, asItIs)
+	if err := errors.Join(err, asItIs.Close()); err != nil {
 		if isDamage(err) { // kept as it is
 			return nil
 		}

@@ -5,13 +5,19 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
-
-	"modernc.org/sqlite"
 
 	"usher/storage/password"
 )
+
+// ErrDamaged says that a store has something wrong that [Check] finds; compare with
+// [errors.Is].
+var ErrDamaged = errors.New("it is damaged")
 
 // Report is what [Check] found.
 type Report struct {
@@ -32,12 +38,22 @@ type problems struct {
 	more int
 }
 
+// add puts a problem into words. The names in it are whoever's who could write to
+// the file: no terminal is to obey them, and no line break of theirs makes a line.
 func (p *problems) add(format string, args ...any) {
 	if len(p.list) == maxProblems {
 		p.more++
 		return
 	}
-	p.list = append(p.list, fmt.Sprintf(format, args...))
+	var line strings.Builder
+	for _, r := range fmt.Sprintf(format, args...) {
+		if strconv.IsPrint(r) {
+			line.WriteRune(r)
+		} else {
+			line.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	p.list = append(p.list, line.String())
 }
 
 func (p *problems) all() []string {
@@ -66,7 +82,7 @@ func Check(ctx context.Context, path string) (Report, error) {
 }
 
 func check(ctx context.Context, path string) (r Report, err error) {
-	db, err := openFile(path)
+	db, err := openFile(ctx, path)
 	if err != nil {
 		return Report{}, err
 	}
@@ -75,8 +91,9 @@ func check(ctx context.Context, path string) (r Report, err error) {
 	if r.Schema, r.Newest, err = versionOf(ctx, db); err == nil {
 		err = inspect(ctx, db, &r, &ps)
 	}
-	if isDamage(err) { // too much of it to go on
-		ps.add("%v", err)
+	// Too much of it to go on: what is damaged is not where it is looked for.
+	if err != nil && ctx.Err() == nil && (isDamage(err) || ps.list != nil) {
+		ps.add("%s", strings.TrimPrefix(err.Error(), ErrDamaged.Error()+": "))
 		err = nil
 	}
 	r.Problems = ps.all()
@@ -104,9 +121,30 @@ func inspect(ctx context.Context, db *sql.DB, r *Report, ps *problems) error {
 
 // openFile opens a store that there is, as one connection, and as it is. It may
 // write if the system lets it, or it could not clear away what SQLite puts next
-// to a file that keeps a log.
-func openFile(path string) (*sql.DB, error) {
-	return openPool(path, url.Values{"mode": {"rw"}, "_pragma": {busyTimeout}}, 1)
+// to a file that keeps a log. Where it cannot put anything there, and there is no
+// log, nobody has the store open: then it is read as it stands.
+func openFile(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := openPool(path, url.Values{"mode": {"rw"}, "_pragma": {busyTimeout}}, 1)
+	if err != nil {
+		return nil, err
+	}
+	code := primaryCode(db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(new(int)))
+	if code != codeReadOnly && code != codeCantOpen {
+		return db, nil // any other error comes again with what is read next
+	}
+	real, err := filepath.EvalSymlinks(path) // which is what the log's name begins with
+	if err == nil {
+		if _, err = os.Lstat(real + "-wal"); err == nil {
+			return db, nil
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return openPool(path, url.Values{"mode": {"ro"}, "immutable": {"1"}}, 1)
 }
 
 // errNothing says that a file is too new to be a store.
@@ -128,10 +166,7 @@ func readVersion(ctx context.Context, db *sql.DB) (version, newest int, err erro
 		return 0, 0, err
 	}
 	newest = len(files)
-	if err := checkOurs(ctx, db); err != nil {
-		return 0, newest, err
-	}
-	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+	if version, err = checkOurs(ctx, db); err != nil {
 		return 0, newest, err
 	}
 	return version, newest, checkVersion(version, newest)
@@ -177,7 +212,7 @@ func schema(ctx context.Context, q querier, version int, ps *problems) error {
 	const names = `SELECT type, CASE type
 			WHEN 'table' THEN name || (SELECT '(' || group_concat(c.name, ', ') || ')' FROM pragma_table_info(m.name) c)
 			ELSE name END
-		FROM sqlite_schema m ORDER BY 1, 2`
+		FROM sqlite_schema m WHERE name NOT GLOB 'sqlite_stat*' ORDER BY 1, 2` // ANALYZE makes those
 	want, have := map[[2]string]bool{}, map[[2]string]bool{}
 	if err := each(ctx, fresh, names, func(kind, name string) { want[[2]string{kind, name}] = true }); err != nil {
 		return err
@@ -218,7 +253,11 @@ func contents(ctx context.Context, q querier, ps *problems) error {
 	}
 	for _, f := range found {
 		table, column := f[0], f[1]
-		err := each(ctx, q, `SELECT `+named[table]+`, `+column+` FROM "`+table+`"`, func(row, value string) {
+		if named[table] == "" { // no migration makes it, as schema says
+			continue
+		}
+		rows := `SELECT coalesce(` + named[table] + `, 'NULL'), coalesce(` + column + `, 'NULL') FROM "` + table + `"`
+		err := each(ctx, q, rows, func(row, value string) {
 			switch {
 			case column == "document" && checkDocument([]byte(value)) != nil:
 				ps.add("%s %q: the document is no JSON object", table, row)
@@ -250,21 +289,17 @@ func each(ctx context.Context, q querier, query string, f func(a, b string)) err
 	return rows.Err()
 }
 
-// isDamage says whether SQLite gave up on a file that is not as it should be.
+// isDamage says whether SQLite, or this package, gave up on a file that is not as
+// it should be.
 func isDamage(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code()&0xff == codeCorrupt || e.Code()&0xff == codeNotADB)
+	code := primaryCode(err)
+	return errors.Is(err, ErrDamaged) || code == codeCorrupt || code == codeNotADB
 }
 
-// sound returns an error that names the first problem that SQLite finds in a
-// store by itself.
-func sound(ctx context.Context, db *sql.DB) error {
-	var ps problems
-	if err := structure(ctx, db, &ps); err != nil {
-		return err
+// damaged makes what isDamage knows ErrDamaged.
+func damaged(err error) error {
+	if isDamage(err) && !errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if list := ps.all(); list != nil {
-		return fmt.Errorf("it is damaged: %s", strings.Join(list[:min(3, len(list))], "; "))
-	}
-	return nil
+	return err
 }

@@ -93,13 +93,63 @@ func TestCheckFinds(t *testing.T) {
 		"a column too many":        {`ALTER TABLE directory ADD COLUMN b TEXT`, "table directory(name, seeded_at, seed_upgrades, b): no migration makes it\ntable directory(name, seeded_at, seed_upgrades): missing"},
 		"a table too many":         {`CREATE TABLE other (a)`, "table other(a): no migration makes it"},
 		"a trigger":                {`CREATE TRIGGER t AFTER UPDATE ON "user" BEGIN DELETE FROM event; END`, "trigger t: no migration makes it"},
+		"documents of a table":     {`CREATE TABLE other (document)`, "table other(document): no migration makes it"},
+		"no events": {`DROP TABLE event`, "index event_directory: missing\n" +
+			"table event(id, directory, at, kind, actor_id, actor_name, target_id, target_name, source, request, result): missing\n" +
+			"SQL logic error: no such table: event (1)"},
+		"no users": {`PRAGMA foreign_keys = off; DROP TABLE "user"`, "password_history: 1 rows that belong to no user\n" +
+			"token: 1 rows that belong to no user\n" +
+			"user_role: 1 rows that belong to no user\n" +
+			"index sqlite_autoindex_user_1: missing\n" +
+			"index sqlite_autoindex_user_2: missing\n" +
+			"index user_email: missing\n" +
+			"table user(directory, id, realm, name, email, password_hash, password_version, created_at, updated_at, document, password_set_at, password_own): missing\n" +
+			"SQL logic error: no such table: user (1)"},
+		"another column": {`ALTER TABLE policy RENAME COLUMN id TO x`, "table policy(directory, x, position, is_default, document): no migration makes it\n" +
+			"table policy(directory, id, position, is_default, document): missing\n" +
+			"SQL logic error: no such column: id (1)"},
+		"no value": {`PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = 'user';
+			PRAGMA writable_schema = reset; UPDATE "user" SET password_hash = NULL`, `user "d 1": the password's hash cannot be read`},
+		"a negative version":                    {`PRAGMA user_version = -1`, "its schema is said to be -1, which no version writes"},
+		"a lost version":                        {`PRAGMA user_version = 0`, "it has tables, and the version of its schema is lost"},
+		"a name that is a command to terminals": {"CREATE TABLE \"a\n\x1b[31m\u009b\u202e\" (x)", `table a\n\x1b[31m\u009b\u202e(x): no migration makes it`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := lived(t)
+			path, sound := lived(t), lived(t)
 			s := openAt(t, path)
 			s.Exec(t, test.statement)
 			want(t, strings.Join(mustCheck(t, path).Problems, "\n"), test.want)
+
+			// Neither is it copied, nor does it take the place of a sound one.
+			first, _, _ := strings.Cut(test.want, "\n")
+			refused := func(what string, err error) {
+				t.Helper()
+				if !errors.Is(err, storage.ErrDamaged) || !strings.HasSuffix(err.Error(), "it is damaged: "+first) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			to := filepath.Join(t.TempDir(), "copy.db")
+			refused("backup", storage.Backup(t.Context(), path, to, false))
+			_, err := storage.Restore(t.Context(), admin, path, sound)
+			refused("restore", err)
+			want(t, mustCheck(t, sound).Problems, []string(nil))
+			for _, name := range []string{to, sound + "?"} {
+				if left, _ := filepath.Glob(name + "*"); left != nil {
+					t.Errorf("left behind: %v", left)
+				}
+			}
 		})
+	}
+}
+
+// What ANALYZE leaves for SQLite to read is no problem, and copied.
+func TestCheckKnowsStatistics(t *testing.T) {
+	path := lived(t)
+	s := openAt(t, path)
+	s.Exec(t, `ANALYZE`)
+	want(t, mustCheck(t, path).Problems, []string(nil))
+	if err := storage.Backup(t.Context(), path, filepath.Join(t.TempDir(), "copy.db"), false); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -180,7 +230,7 @@ func TestNoStore(t *testing.T) {
 		if err := storage.Backup(t.Context(), path, to, false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("backup: %v, want %s", err, want)
 		}
-		if _, err := storage.Restore(t.Context(), path, to); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := storage.Restore(t.Context(), admin, path, to); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("restore: %v, want %s", err, want)
 		}
 		if left, _ := filepath.Glob(to + "*"); left != nil {
@@ -316,7 +366,7 @@ func TestRestore(t *testing.T) {
 			t.Fatalf("the store that was there: %+v", r)
 		}
 	}
-	_, err = storage.Restore(t.Context(), saved, path)
+	_, err = storage.Restore(t.Context(), admin, saved, path)
 	if !errors.Is(err, storage.ErrStoreInUse) {
 		t.Errorf("a store in use: %v", err)
 	}
@@ -328,7 +378,7 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	aside, err := storage.Restore(t.Context(), saved, path)
+	aside, err := storage.Restore(t.Context(), admin, saved, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,6 +392,11 @@ func TestRestore(t *testing.T) {
 	}
 	used := openAt(t, path)
 	d := used.Directory("d")
+	is, err := os.Stat(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, events(t, d, 1), []string{"restored admin>" + is.ModTime().UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano) + " ok"})
 	if err := login(t, d, "ann", "second"); err != nil {
 		t.Error(err)
 	}
@@ -349,13 +404,13 @@ func TestRestore(t *testing.T) {
 
 	// Where there is none, and then beside the log of one that is gone.
 	fresh := filepath.Join(t.TempDir(), "fresh.db")
-	if aside, err := storage.Restore(t.Context(), saved, fresh); err != nil || aside != "" {
+	if aside, err := storage.Restore(t.Context(), admin, saved, fresh); err != nil || aside != "" {
 		t.Fatal(aside, err)
 	}
 	if err := errors.Join(os.Remove(fresh), os.WriteFile(fresh+"-wal", []byte("a log"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	aside, err = storage.Restore(t.Context(), saved, fresh)
+	aside, err = storage.Restore(t.Context(), admin, saved, fresh)
 	if log, _ := os.ReadFile(aside + "-wal"); err != nil || string(log) != "a log" {
 		t.Fatal(aside, err)
 	}
@@ -368,13 +423,13 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustCreate(t, d, storage.NewUser{Name: "claire"})
-	if _, err := storage.Restore(t.Context(), saved, link); !errors.Is(err, storage.ErrStoreInUse) {
+	if _, err := storage.Restore(t.Context(), admin, saved, link); !errors.Is(err, storage.ErrStoreInUse) {
 		t.Errorf("a link to a store in use: %v", err)
 	}
 	if err := used.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if aside, err := storage.Restore(t.Context(), saved, link); err != nil || !strings.HasPrefix(aside, path+".") {
+	if aside, err := storage.Restore(t.Context(), admin, saved, link); err != nil || !strings.HasPrefix(aside, path+".") {
 		t.Fatal(aside, err)
 	}
 	if r := mustCheck(t, path); r.Users != 1 || r.Problems != nil {
@@ -395,7 +450,7 @@ func TestRestoreOverDamage(t *testing.T) {
 	if err := os.WriteFile(path+"-wal", []byte("a log"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	aside, err := storage.Restore(t.Context(), saved, path)
+	aside, err := storage.Restore(t.Context(), admin, saved, path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -51,7 +52,16 @@ const (
 	Seeded               EventKind = "seeded"        // stands for all that the seed made
 	SeedUpgraded         EventKind = "seed-upgraded" // stands for all that a later version of the seed has brought
 	EventsPruned         EventKind = "events-pruned" // target: the time before which there are none any more
+	StoreRestored        EventKind = "restored"      // target: the time of the backup's file
 )
+
+// EventKinds returns the kinds above, which are all but those of records and tokens.
+func EventKinds() []EventKind {
+	return []EventKind{
+		LoginSucceeded, LoginFailed, PasswordChanged, PasswordChangeFailed, PasswordSet, UserCreated, UserUpdated, UserDeleted,
+		RolesChanged, PolicyCreated, PolicyUpdated, Seeded, SeedUpgraded, EventsPruned, StoreRestored,
+	}
+}
 
 // tokenEvent is the kind of event that something happening to tokens is.
 func tokenEvent(kind, happened string) EventKind { return EventKind(kind + "-" + happened) }
@@ -169,15 +179,45 @@ func (d *Directory) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 
 // Events returns the events that q selects, oldest first. Errors: Invalid
 // (limit).
-func (s *Store) Events(ctx context.Context, q EventQuery) (es []Event, err error) {
-	if q.Limit < 0 {
-		return nil, &Error{Kind: Invalid, Field: "limit"}
-	}
+func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	done, err := s.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	return q.read(ctx, s.reader)
+}
+
+// Trail is the trail of events of a store of this or an older version, to be read.
+type Trail struct{ db *sql.DB }
+
+// OpenTrail opens the trail of the store at path, and changes nothing; the store may
+// be in use, and need not be one that can be written.
+//
+// Errors: path is missing (fs.ErrNotExist), is not a store, is damaged, or was written
+// by a newer version of this package.
+func OpenTrail(ctx context.Context, path string) (*Trail, error) {
+	db, err := openFile(ctx, path)
+	if err == nil {
+		if _, _, err = versionOf(ctx, db); err == nil {
+			return &Trail{db}, nil
+		}
+		err = errors.Join(err, db.Close())
+	}
+	return nil, fmt.Errorf("storage: open %s: %w", path, damaged(err))
+}
+
+// Events is [Store.Events]. It is not for concurrent use.
+func (t *Trail) Events(ctx context.Context, q EventQuery) ([]Event, error) { return q.read(ctx, t.db) }
+
+// Close ends the reading.
+func (t *Trail) Close() error { return t.db.Close() }
+
+// read is [Store.Events] by way of db.
+func (q EventQuery) read(ctx context.Context, db *sql.DB) (es []Event, err error) {
+	if q.Limit < 0 {
+		return nil, &Error{Kind: Invalid, Field: "limit"}
+	}
 	query, args := `SELECT id, directory, at, kind, actor_id, actor_name, target_id, target_name, source, request, result
 		FROM event WHERE id > $1`, []any{q.After}
 	where := func(condition string, arg any) {
@@ -200,7 +240,7 @@ func (s *Store) Events(ctx context.Context, q EventQuery) (es []Event, err error
 		where(`? IN (actor_id, actor_name, target_id, target_name)`, q.User)
 	}
 	args = append(args, cmp.Or(q.Limit, math.MaxInt))
-	rows, err := s.reader.QueryContext(ctx, query+` ORDER BY id LIMIT $`+strconv.Itoa(len(args)), args...)
+	rows, err := db.QueryContext(ctx, query+` ORDER BY id LIMIT $`+strconv.Itoa(len(args)), args...)
 	if err != nil {
 		return nil, wrap(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,19 @@ func TestEvents(t *testing.T) {
 	}
 	_, err = d.Events(t.Context(), storage.EventQuery{Limit: -1})
 	wantKind(t, err, storage.Invalid, "limit")
+}
+
+// EventKinds has each kind that the source names.
+func TestEventKinds(t *testing.T) {
+	source, err := os.ReadFile("event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []storage.EventKind
+	for _, m := range regexp.MustCompile(`EventKind += "(.+?)"`).FindAllStringSubmatch(string(source), -1) {
+		named = append(named, storage.EventKind(m[1]))
+	}
+	want(t, storage.EventKinds(), named)
 }
 
 // After every verb has had its secrets, neither the files, nor the events, nor

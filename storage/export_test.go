@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"usher/storage/password"
@@ -83,8 +84,30 @@ func Schema(t *testing.T, version int) (script string) {
 	return script + fmt.Sprintf("PRAGMA user_version = %d;", version)
 }
 
+// OnFileNames has f asked, until the test ends, before a file is given another
+// name or, by a link, one more: what it returns is the error.
+func OnFileNames(t *testing.T, f func(byLink bool, from, to string) error) {
+	t.Helper()
+	t.Cleanup(func() { link, rename = os.Link, os.Rename })
+	ask := func(byLink bool, do func(from, to string) error) func(from, to string) error {
+		return func(from, to string) error {
+			if err := f(byLink, from, to); err != nil {
+				return err
+			}
+			return do(from, to)
+		}
+	}
+	link, rename = ask(true, os.Link), ask(false, os.Rename)
+}
+
 // MaxBuckets is how many buckets of a kind the throttle keeps.
 const MaxBuckets = maxBuckets
+
+// MaxPairs is how many sources that have proven its password an account has.
+const MaxPairs = maxPairs
+
+// Pairs is how many of these there are of all accounts.
+func (s *Store) Pairs() int { return s.throttle.pairs.Len() }
 
 // FillThrottle has n attempts fail and n succeed, each from an address of its own
 // at an account of its own, and returns how many accounts, sources and pairs of
@@ -94,7 +117,7 @@ func (s *Store) FillThrottle(n int) [3]int {
 	for i := range n {
 		at := t.attempt("d", Actor{Source: fmt.Sprint("source", i)}, &account{User: User{ID: fmt.Sprint(i), Name: fmt.Sprint("name", i)}}, "", "")
 		_, _ = t.take(at)
-		t.succeed(at, 1)
+		t.succeed(at)
 	}
 	return [3]int{t.accounts.Len(), t.sources.Len(), t.pairs.Len()}
 }

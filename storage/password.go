@@ -17,8 +17,8 @@ type PasswordChange struct {
 }
 
 // ChangePassword replaces the old password by the new one, ends the user's
-// tokens but for the lasting ones and the actor's (see Options.KeepTokens and
-// Actor.Token), and returns the user as changed. Of two changes at once with the
+// tokens but for the actor's (see Options.KeepTokens and Actor.Token), and returns
+// the user as changed. Of two changes at once with the
 // same old password one succeeds; the other gets WrongPassword, as it would have a
 // moment later. The new password counts as proven: who set it need not wait
 // for a hash to use it.
@@ -36,7 +36,7 @@ func (d *Directory) ChangePassword(ctx context.Context, by Actor, c PasswordChan
 			return User{}, err
 		}
 	}
-	a, at, err := d.proveOld(ctx, by, c)
+	a, err := d.proveOld(ctx, by, c)
 	if err != nil {
 		return User{}, err
 	}
@@ -56,13 +56,12 @@ func (d *Directory) ChangePassword(ctx context.Context, by Actor, c PasswordChan
 		return User{}, err
 	}
 	d.s.proofs.remember(d.name, &changed, c.New)
-	d.s.throttle.succeed(at, changed.version)
 	return changed.User, nil
 }
 
 // proveOld returns the user whose password is to be changed, if c.Old is that
 // password. Errors: Throttled, NotFound, WrongPassword, Busy.
-func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (account, attempt, error) {
+func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (account, error) {
 	var a account
 	var missing error
 	if c.ID != "" {
@@ -73,7 +72,7 @@ func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (a
 	known := &a
 	if missing != nil {
 		if KindOf(missing) != NotFound {
-			return account{}, attempt{}, missing
+			return account{}, missing
 		}
 		known = nil
 	}
@@ -93,7 +92,7 @@ func (d *Directory) proveOld(ctx context.Context, by Actor, c PasswordChange) (a
 		err = d.throttled(ctx, by, PasswordChangeFailed, at, known, err)
 	default: // good, or no failure of whoever changes it
 	}
-	return a, at, err
+	return a, err
 }
 
 // SetPassword gives the user a new password whatever the old one is, as an
@@ -274,9 +273,9 @@ func (t *tx) setPassword(ctx context.Context, by Actor, kind EventKind, id strin
 	return a, t.record(ctx, by, kind, a.ID, a.Name, nil)
 }
 
-// endOthers ends the tokens of a user that end with the password. What is spared
-// is a token of that user's, with those that belong to it: another actor's is none.
-const endOthers = `DELETE FROM token WHERE directory = $1 AND user_id = $2 AND lasting = 0
+// endOthers ends the tokens of a user but for one, with those that belong to it,
+// which has to be that user's: another actor's is none.
+const endOthers = `DELETE FROM token WHERE directory = $1 AND user_id = $2
 	AND sha256 <> $3 AND NOT (id <> '' AND id IN (SELECT id FROM token WHERE directory = $1 AND user_id = $2 AND sha256 = $3))`
 
 // keepOld puts the password that a had among those that were replaced, and

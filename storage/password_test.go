@@ -99,7 +99,8 @@ func TestChangePasswordRefused(t *testing.T) {
 // that it is wrong; whether they meet in one process or in two.
 func TestChangePasswordTwiceAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
-	ds := []*storage.Directory{openAt(t, path).Directory("d"), openAt(t, path).Directory("d")}
+	free := func(o *storage.Options) { o.Account = unlimited }
+	ds := []*storage.Directory{openAt(t, path, free).Directory("d"), openAt(t, path, free).Directory("d")}
 	mustCreate(t, ds[0], storage.NewUser{ID: "1", Name: "bob", Password: "0"})
 	old := password.Plain("0")
 	for round := range 100 {
@@ -245,7 +246,7 @@ func TestInitPasswordTwiceAtOnce(t *testing.T) {
 // Once it is written, a change is answered as one, although the client has
 // hung up in the middle.
 func TestChangePasswordIsWholeOrNothing(t *testing.T) {
-	s := open(t)
+	s := open(t, func(o *storage.Options) { o.Account = unlimited })
 	d := s.Directory("d")
 	mustCreate(t, d, storage.NewUser{ID: "1", Name: "bob", Password: "0"})
 	old := password.Plain("0")

@@ -107,7 +107,7 @@ func (d *Directory) prove(ctx context.Context, at attempt, a *account, plain pas
 	}
 	known := a != nil && a.hash != ""
 	if known && d.s.proofs.holds(d.name, a, plain) {
-		d.s.throttle.succeed(at, a.version)
+		d.s.throttle.succeed(at)
 		return false, nil
 	}
 	err = d.s.hasher.run(ctx, func() error {
@@ -122,7 +122,7 @@ func (d *Directory) prove(ctx context.Context, at attempt, a *account, plain pas
 		return err
 	})
 	if err == nil {
-		d.s.throttle.succeed(at, a.version)
+		d.s.throttle.succeed(at)
 	}
 	return fresh, err
 }

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,6 +34,7 @@ const (
 	codeReadOnly   = 8  // a primary code, as are the next two
 	codeIO         = 10 // of a file that may not grow, too
 	codeFull       = 13
+	codeCantOpen   = 14 // a primary code
 	codePrimaryKey = 1555
 	codeUnique     = 2067
 )
@@ -71,9 +73,12 @@ func openSQLite(ctx context.Context, path string, existing bool) (writer, reader
 	// would not. _txlock=immediate takes the writer's lock at BEGIN: a
 	// transaction that reads and then wants to write may find that somebody
 	// else has written in between, and can do nothing but fail. _dqs=0 makes a
-	// misspelt "name" an error instead of a string.
+	// misspelt "name" an error instead of a string. secure_delete has a hash that
+	// is replaced, and an event that is pruned, overwritten in the file, where its
+	// bytes would stay until something else needs the room; that costs no more than
+	// can be measured.
 	writer, err = openPool(path, url.Values{
-		"_pragma": {busyTimeout, "synchronous(full)", "foreign_keys(on)"},
+		"_pragma": {busyTimeout, "synchronous(full)", "foreign_keys(on)", "secure_delete(on)"},
 		"_txlock": {"immediate"},
 	}, 1)
 	if err != nil {
@@ -117,15 +122,27 @@ func makeFile(path string) error {
 // does not hold up logins on one core.
 func maxReaders() int { return max(4, runtime.GOMAXPROCS(0)) }
 
+// checkRegular refuses what can be no store.
+func checkRegular(is fs.FileInfo) error {
+	switch {
+	case is.IsDir():
+		return errors.New("it is a directory")
+	case !is.Mode().IsRegular():
+		return errors.New("it is no regular file")
+	}
+	return nil
+}
+
 // openPool opens a file that there is.
 func openPool(path string, options url.Values, size int) (*sql.DB, error) {
-	switch is, err := os.Stat(path); { // SQLite would say less
-	case err != nil:
-		return nil, err
-	case is.IsDir():
-		return nil, errors.New("it is a directory")
+	is, err := os.Stat(path)
+	if err == nil {
+		err = checkRegular(is) // SQLite would say less, and open a device
 	}
-	path, err := filepath.Abs(path) // connections are opened later, wherever the process is by then
+	if err != nil {
+		return nil, err
+	}
+	path, err = filepath.Abs(path) // connections are opened later, wherever the process is by then
 	if err != nil {
 		return nil, err
 	}
@@ -149,14 +166,20 @@ func openPool(path string, options url.Values, size int) (*sql.DB, error) {
 const applicationID = 0x75736872
 
 // checkOurs refuses a file that is another program's, before anything in it is
-// changed. One without tables is new.
-func checkOurs(ctx context.Context, db *sql.DB) error {
+// changed, and returns how many migrations it has had. One without tables is new.
+func checkOurs(ctx context.Context, db *sql.DB) (version int, err error) {
 	var id, tables int
-	err := db.QueryRowContext(ctx, `SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id`).Scan(&id, &tables)
-	if err == nil && id != applicationID && tables > 0 {
-		return errors.New("the file is another program's database")
+	err = db.QueryRowContext(ctx, `SELECT application_id, (SELECT count(*) FROM sqlite_schema), user_version
+		FROM pragma_application_id, pragma_user_version`).Scan(&id, &tables, &version)
+	switch {
+	case err != nil || tables == 0:
+		return version, err
+	case id != applicationID:
+		return 0, errors.New("the file is another program's database")
+	case version == 0:
+		return 0, fmt.Errorf("%w: it has tables, and the version of its schema is lost", ErrDamaged)
 	}
-	return err
+	return version, nil
 }
 
 // admit refuses a file that cannot be opened as a store, before anything in it is
@@ -165,7 +188,7 @@ func checkOurs(ctx context.Context, db *sql.DB) error {
 // others are given some time to go. If the file has to exist it must be up to date.
 func admit(ctx context.Context, path string, existing bool) error {
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		db, err := openFile(path)
+		db, err := openFile(ctx, path)
 		if err != nil {
 			return err
 		}
@@ -234,8 +257,11 @@ func migrate(ctx context.Context, db *sql.DB) error {
 }
 
 // checkVersion refuses what a newer version of this package has written: it may
-// keep there what this one would lose.
+// keep there what this one would lose. And what none has.
 func checkVersion(version, newest int) error {
+	if version < 0 {
+		return fmt.Errorf("%w: its schema is said to be %d, which no version writes", ErrDamaged, version)
+	}
 	if version > newest {
 		return fmt.Errorf("the file was written by a newer version: its schema is %d, the newest known here is %d", version, newest)
 	}
@@ -274,25 +300,34 @@ func wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	var e *sqlite.Error
-	if errors.As(err, &e) && e.Code()&0xff == codeBusy {
+	if primaryCode(err) == codeBusy {
 		return &Error{Kind: Busy, err: err}
 	}
 	return fmt.Errorf("storage: %w", err)
 }
 
-// cannotWrite says whether err is that the file cannot be written, be it that the
-// disk is full, broken or mounted to be read only.
+// CannotWrite says whether err, of any function of this package, is that the file, or
+// its folder, cannot be written, be it that the disk is full, broken or mounted to be
+// read only.
+func CannotWrite(err error) bool { return cannotWrite(err) || primaryCode(err) == codeCantOpen }
+
+// cannotWrite is CannotWrite for a file that is open: what could not be opened since
+// says nothing of the disk.
 func cannotWrite(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() & 0xff {
+	switch primaryCode(err) {
 	case codeReadOnly, codeIO, codeFull:
 		return true
 	}
 	return false
+}
+
+// primaryCode is that of an error of SQLite's, 0 for any other.
+func primaryCode(err error) int {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.Code() & 0xff
 }
 
 // claim is something unique that a row wants: the member it is about, and a

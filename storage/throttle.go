@@ -52,12 +52,16 @@ func (l Rate) Check() error {
 // the right password makes, are forgotten in the order of their last use.
 const maxBuckets = 50_000
 
+// maxPairs is how many pairs an account has at most, so that nobody has those of
+// others forgotten by logging in from a network's worth of addresses.
+const maxPairs = 64
+
 // throttle slows down who guesses passwords, in this process' memory.
 //
 // Failures are counted by account, which is a directory, a realm and a name,
-// whether or not there is such a user; and by source within a directory, which is an
-// IPv4 address or the /64 of an IPv6 one, since that is the least that a network is
-// given. While one of the two has no attempt left, every attempt is refused without
+// whether or not there is such a user; and by source, whichever directory it asks,
+// which is an IPv4 address or the /64 of an IPv6 one, since that is the least that a
+// network is given. While one of the two has no attempt left, every attempt is refused without
 // a look at the password, the right one too: otherwise guessing would go on, with
 // success alone to be seen.
 //
@@ -65,13 +69,15 @@ const maxBuckets = 50_000
 // guesses at who can be called in two ways. So whoever uses up all attempts at a name
 // can then tell whether an address is that user's: a guess at that costs a burst.
 //
-// A source that has proven the account's present password has a bucket of its own
-// there, and is held against no other, so that the owner is locked out neither by
-// strangers nor by a neighbour who guesses at other accounts. Its successes forgive
-// it its failures there, unless the source as a whole has too many, so that whoever
-// guesses from where the owner is has the source's rate. Nothing else forgives: if
-// a login filled the account's own bucket, strangers could tell by that which names
-// are in use, and would get the more guesses the busier the account is.
+// A source that has proven a password of the account's has a bucket of its own there,
+// and is held against no other, so that the owner is locked out there neither by
+// strangers nor by a neighbour who guesses at other accounts. It outlives the
+// password: an owner who is given another one while strangers guess could prove it
+// nowhere. Its successes forgive it its failures there, unless the source as a whole
+// has too many, or no limit, so that whoever guesses from where the owner is has the
+// source's rate, or the account's. Nothing else forgives: if a login filled the
+// account's own bucket, strangers could tell by that which names are in use, and would
+// get the more guesses the busier the account is.
 type throttle struct {
 	account, source Rate
 	now             func() time.Time
@@ -92,9 +98,9 @@ type buckets struct {
 // again.
 type bucket struct {
 	Rate
-	full    time.Time
-	noted   bool  // that attempts are refused, since the last that was not
-	version int64 // of a pair: of the password that was proven
+	full  time.Time
+	noted bool   // that attempts are refused, since the last that was not
+	from  uint64 // of a pair: the source that it is of, hashed
 
 	in    *buckets // nil: of a pair, or forgotten
 	key   uint64
@@ -105,7 +111,7 @@ type bucket struct {
 // does not.
 type attempt struct {
 	account, source, pair uint64
-	version               int64 // of the password
+	from                  uint64 // the source, whether or not it counts
 }
 
 func newThrottle(account, source Rate, now func() time.Time) *throttle {
@@ -123,16 +129,23 @@ func newThrottle(account, source Rate, now func() time.Time) *throttle {
 // nobody has.
 func (t *throttle) attempt(directory string, by Actor, a *account, realm, name string) (at attempt) {
 	type key struct{ directory, realm, name string }
+	type pairKey struct {
+		directory, id string
+		place         uint64
+	}
 	source := network(by.Source)
-	if t.account.Burst > 0 {
-		if a != nil {
-			realm, name = a.Realm, a.Name
-			at.pair, at.version = maphash.Comparable(t.seed, key{directory, a.ID, source}), a.version
+	at.from = maphash.Comparable(t.seed, source)
+	if a != nil {
+		realm, name = a.Realm, a.Name
+		if t.account.Burst > 0 || t.source.Burst > 0 {
+			at.pair = maphash.Comparable(t.seed, pairKey{directory, a.ID, at.from % maxPairs})
 		}
+	}
+	if t.account.Burst > 0 {
 		at.account = maphash.Comparable(t.seed, key{directory, realm, name})
 	}
 	if t.source.Burst > 0 && source != "" {
-		at.source = maphash.Comparable(t.seed, key{directory: directory, name: source})
+		at.source = at.from
 	}
 	return at
 }
@@ -183,17 +196,21 @@ func (t *throttle) take(at attempt) (giveBack func(), err error) {
 	}, nil
 }
 
-// succeed notes that the password of this version was proven.
-func (t *throttle) succeed(at attempt, version int64) {
+// succeed notes that the password was proven. A source takes the place of one whose
+// hash is alike, which counts as any other again.
+func (t *throttle) succeed(at attempt) {
 	if at.pair == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at.version = version
 	if b := t.pair(at); b == nil {
-		t.pairs.Add(at.pair, &bucket{Rate: t.account, version: version})
-	} else if t.sources.byKey[at.source].wait(t.now()) <= 0 {
+		rate := t.account
+		if rate.Burst < 0 {
+			rate = t.source
+		}
+		t.pairs.Add(at.pair, &bucket{Rate: rate, from: at.from})
+	} else if at.source != 0 && t.sources.byKey[at.source].wait(t.now()) <= 0 {
 		b.full = time.Time{}
 	}
 }
@@ -230,10 +247,10 @@ func (t *throttle) against(at attempt) [2]*bucket {
 	return [2]*bucket{t.accounts.byKey[at.account], t.sources.byKey[at.source]}
 }
 
-// pair is the bucket of a source that has proven the account's present
-// password, nil if it has not.
+// pair is the bucket of a source that has proven a password of the account's, nil if
+// it has not.
 func (t *throttle) pair(at attempt) *bucket {
-	if b, ok := t.pairs.Get(at.pair); ok && b.version == at.version {
+	if b, ok := t.pairs.Get(at.pair); ok && b.from == at.from {
 		return b
 	}
 	return nil

@@ -87,8 +87,7 @@ func TestThrottleSource(t *testing.T) {
 	fail(t, d, 1, "192.0.2.1", "nobody either")
 	wantThrottled(t, from(t, d, "192.0.2.1", "ann", "right"), 10*time.Second)
 	want(t, from(t, d, "192.0.2.2", "ann", "right"), nil)
-	want(t, from(t, s.Directory("e"), "192.0.2.1", "ann", "right") != nil, true)
-	wantKind(t, from(t, s.Directory("e"), "192.0.2.1", "ann", "right"), storage.WrongPassword) // counts for itself
+	wantThrottled(t, from(t, s.Directory("e"), "192.0.2.1", "nobody", "right"), 10*time.Second) // one count for all
 	now.Time = now.Add(10 * time.Second)
 	want(t, from(t, d, "192.0.2.1", "ann", "right"), nil)
 	fail(t, d, 1, "192.0.2.1", "ann") // a success does not fill it: or whoever has an account could guess at others
@@ -175,25 +174,95 @@ func TestThrottleProvenSource(t *testing.T) {
 	wantThrottled(t, from(t, d, home, "bob", "right"), 10*time.Second)
 }
 
-// Once the password is another, what was proven of the old one is worth nothing.
-func TestThrottleProofEnds(t *testing.T) {
-	_, d, _ := throttled(t, three, unlimited)
-	want(t, from(t, d, "192.0.2.1", "bob", "right"), nil)
-	fail(t, d, 3, "198.51.100.1", "bob")
-	want(t, from(t, d, "192.0.2.1", "bob", "right"), nil)
+// Where a password was proven the owner comes in with the next one, too, however long
+// strangers have been guessing by then; and the old one counts as any wrong one.
+func TestThrottleOutlivesThePassword(t *testing.T) {
+	const home, elsewhere = "192.0.2.1", "198.51.100.1"
+	_, d, now := throttled(t, three, storage.Rate{Burst: 9, Every: time.Second})
+	want(t, from(t, d, home, "bob", "right"), nil)
+	fail(t, d, 3, elsewhere, "bob")
 	if _, err := d.SetPassword(t.Context(), admin, "1", "new", password.Policy{}); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, from(t, d, "192.0.2.1", "bob", "new"), storage.Throttled)
-
-	// Who changes it proves the new one.
-	_, d, _ = throttled(t, three, unlimited)
-	by := storage.Actor{Source: "192.0.2.1"}
-	if _, err := d.ChangePassword(t.Context(), by, storage.PasswordChange{ID: "1", Old: "right", New: "new"}); err != nil {
+	wantThrottled(t, from(t, d, elsewhere, "bob", "new"), 10*time.Second)
+	want(t, from(t, d, home, "bob", "new"), nil)
+	for range 2 { // a script that was not told, at home
+		wantKind(t, from(t, d, home, "bob", "right"), storage.WrongPassword)
+		wantKind(t, from(t, d, home, "bob", "right"), storage.WrongPassword)
+		want(t, from(t, d, home, "bob", "new"), nil)
+	}
+	if _, err := d.SetPassword(t.Context(), admin, "1", "newer", password.Policy{}); err != nil {
 		t.Fatal(err)
 	}
+	for range 3 {
+		wantKind(t, from(t, d, home, "bob", "new"), storage.WrongPassword)
+	}
+	wantThrottled(t, from(t, d, home, "bob", "newer"), 10*time.Second)
+	now.Time = now.Add(10 * time.Second)
+	want(t, from(t, d, home, "bob", "newer"), nil)
+
+	// To change it is to prove it.
+	by := storage.Actor{Source: elsewhere}
+	if _, err := d.ChangePassword(t.Context(), by, storage.PasswordChange{ID: "1", Old: "newer", New: "newest"}); err != nil {
+		t.Fatal(err)
+	}
+	fail(t, d, 1, "203.0.113.1", "bob")
+	wantThrottled(t, from(t, d, "203.0.113.1", "bob", "newest"), 10*time.Second)
+	want(t, from(t, d, elsewhere, "bob", "newest"), nil)
+}
+
+// With a limit for sources alone, the neighbour who guesses at others does not lock
+// out whoever has proven the password there either, who has as many failures as the
+// source has.
+func TestThrottleProvenSourceWithoutAccounts(t *testing.T) {
+	const home = "192.0.2.1"
+	_, d, now := throttled(t, unlimited, three)
+	want(t, from(t, d, home, "bob", "right"), nil)
+	fail(t, d, 3, home, "nobody")
+	wantThrottled(t, from(t, d, home, "nobody", "x"), 10*time.Second)
+	want(t, from(t, d, home, "bob", "right"), nil)
+	fail(t, d, 3, home, "bob")
+	wantThrottled(t, from(t, d, home, "bob", "right"), 10*time.Second)
+	now.Time = now.Add(10 * time.Second)
+	want(t, from(t, d, home, "bob", "right"), nil)
+}
+
+// An account has a few places for sources that have proven its password: whoever
+// knows one password, and has a network, takes none of another account's.
+func TestThrottlePairsOfAnAccount(t *testing.T) {
+	s, d, _ := throttled(t, three, unlimited)
+	mustCreate(t, d, storage.NewUser{ID: "2", Name: "eve", Password: "eves"})
+	want(t, from(t, d, "192.0.2.1", "bob", "right"), nil)
+	want(t, s.Pairs(), 1)
+	for i := range 20 * storage.MaxPairs {
+		want(t, from(t, d, fmt.Sprintf("2001:db8:0:%x::1", i), "eve", "eves"), nil)
+	}
+	want(t, s.Pairs(), 1+storage.MaxPairs)
 	fail(t, d, 3, "198.51.100.1", "bob")
-	want(t, from(t, d, "192.0.2.1", "bob", "new"), nil)
+	want(t, from(t, d, "192.0.2.1", "bob", "right"), nil)
+
+	// Of the own sources the last ones to prove it have the places, and no other
+	// is taken for one of them.
+	fail(t, d, 3, "198.51.100.1", "eve")
+	in := 0
+	for i := range 20 * storage.MaxPairs {
+		if from(t, d, fmt.Sprintf("2001:db8:0:%x::1", i), "eve", "eves") == nil {
+			in++
+		}
+	}
+	want(t, in, storage.MaxPairs)
+}
+
+// From an address where a password was proven it can be told that there is such an
+// account, by whoever is there, too: it does not hear of the failures elsewhere.
+func TestThrottleTellsANeighbour(t *testing.T) {
+	const shared, elsewhere = "192.0.2.1", "198.51.100.1"
+	_, d, _ := throttled(t, three, unlimited)
+	want(t, from(t, d, shared, "bob", "right"), nil)
+	fail(t, d, 3, elsewhere, "bob")
+	fail(t, d, 3, elsewhere, "nobody")
+	wantKind(t, from(t, d, shared, "bob", "wrong"), storage.WrongPassword)
+	wantThrottled(t, from(t, d, shared, "nobody", "wrong"), 10*time.Second)
 }
 
 // A wrong old password counts as a failed login does, by whichever name.
@@ -275,23 +344,31 @@ func TestThrottleOutlivesTheUser(t *testing.T) {
 // the source's rate.
 func TestThrottleNeighbour(t *testing.T) {
 	const seconds = 200
-	source := storage.Rate{Burst: 5, Every: time.Second}
-	_, d, now := throttled(t, storage.Rate{Burst: 20, Every: 10 * time.Second}, source)
-	made := 0
-	for range seconds {
-		if err := from(t, d, "192.0.2.1", "bob", "right"); err != nil {
-			wantKind(t, err, storage.Throttled)
-		}
-		for range 30 {
-			if storage.KindOf(from(t, d, "192.0.2.1", "bob", "wrong")) == storage.WrongPassword {
-				made++
+	account, source := storage.Rate{Burst: 20, Every: 10 * time.Second}, storage.Rate{Burst: 5, Every: time.Second}
+	for _, tt := range []struct {
+		account, source storage.Rate
+		least, most     int
+	}{
+		{account, source, seconds / 2, source.Burst + seconds + account.Burst}, // the source's, and the pair's own to begin with
+		{account, unlimited, seconds / 10, account.Burst + seconds/10},         // the account's, since there is no other
+		{unlimited, source, seconds / 2, source.Burst + seconds + source.Burst},
+	} {
+		_, d, now := throttled(t, tt.account, tt.source)
+		made := 0
+		for range seconds {
+			if err := from(t, d, "192.0.2.1", "bob", "right"); err != nil {
+				wantKind(t, err, storage.Throttled)
 			}
+			for range 30 {
+				if storage.KindOf(from(t, d, "192.0.2.1", "bob", "wrong")) == storage.WrongPassword {
+					made++
+				}
+			}
+			now.Time = now.Add(time.Second)
 		}
-		now.Time = now.Add(time.Second)
-	}
-	// The source's, and the pair's own to begin with.
-	if most := source.Burst + seconds + 20; made > most || made < seconds/2 {
-		t.Errorf("%d guesses in %d s, want %d at most", made, seconds, most)
+		if made > tt.most || made < tt.least {
+			t.Errorf("%+v: %d guesses in %d s, want %d to %d", tt, made, seconds, tt.least, tt.most)
+		}
 	}
 }
 

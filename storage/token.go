@@ -21,9 +21,8 @@ type TokenSpec struct {
 	Kind string        // what it is good for, "access"; AuthenticateToken must name the same
 	TTL  time.Duration // until it expires; 0: it does not
 
-	Idle    bool // TTL counts from the last use, see AuthenticateToken
-	Lasting bool // it outlives its user's password
-	Sole    bool // it ends the user's others of its kind
+	Idle bool // TTL counts from the last use, see AuthenticateToken
+	Sole bool // it ends the user's others of its kind
 
 	// ID is unique in the directory and kind, and may be empty. Tokens of several
 	// kinds with the same one belong together, see Actor.Token.
@@ -38,8 +37,8 @@ type TokenSpec struct {
 }
 
 // Token stands for a user's password until it expires or is ended, the
-// password changes (unless it is lasting, the one that the change was made with,
-// or Options.KeepTokens) or the user is deleted.
+// password changes (unless the change was made with it, or Options.KeepTokens) or
+// the user is deleted.
 type Token struct {
 	Kind      string
 	ID        string         // as in TokenSpec
@@ -137,9 +136,10 @@ func (t *tx) createToken(ctx context.Context, by Actor, u User, spec TokenSpec) 
 			return Token{}, err
 		}
 	}
+	// lasting is a column of older versions', which nothing reads any more.
 	_, err = t.ExecContext(ctx, `INSERT INTO token (sha256, directory, user_id, kind, id, created_at, expires_at, idle, lasting, document)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		digest(k.Secret), t.directory, u.ID, k.Kind, k.ID, micros(k.CreatedAt), micros(k.ExpiresAt), idle.Microseconds(), spec.Lasting, string(k.Document))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)`,
+		digest(k.Secret), t.directory, u.ID, k.Kind, k.ID, micros(k.CreatedAt), micros(k.ExpiresAt), idle.Microseconds(), string(k.Document))
 	if err != nil {
 		return Token{}, t.taken(ctx, err, claim{"id", tokenIDTaken, []any{t.directory, k.Kind, k.ID}})
 	}

@@ -218,16 +218,21 @@ func TestIdleTokensThatAreShort(t *testing.T) {
 	wantToken(t, d, k, storage.Expired)
 }
 
+// A token without an end lasts until its user's password is another, or the user is
+// no more.
 func TestTokensThatLast(t *testing.T) {
 	c := newClock()
-	d := open(t, c.options).Directory("d")
+	s := open(t, c.options)
+	d := s.Directory("d")
 	u := mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"})
-	lasting := made(t, d, u, storage.TokenSpec{Kind: "key", ID: "k1", Lasting: true, Document: raw(`{"a":1}`)})
+	ann := mustCreate(t, d, storage.NewUser{ID: "2", Name: "ann"})
+	lasting := made(t, d, ann, storage.TokenSpec{Kind: "key", ID: "k1", Document: raw(`{"a":1}`)})
 	want(t, lasting.ExpiresAt, time.Time{})
 	ending := made(t, d, u, storage.TokenSpec{Kind: "key", ID: "k2"})
 	c.Time = c.AddDate(10, 0, 0)
 	wantToken(t, d, lasting, good)
 	wantToken(t, d, ending, good)
+	s.Exec(t, `UPDATE token SET lasting = 1`) // as an older version may have said
 	if _, err := d.SetPassword(t.Context(), admin, "bob", "q", password.Policy{}); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +249,7 @@ func TestTokensThatLast(t *testing.T) {
 		_, err = d.Token(t.Context(), "key", id)
 		wantKind(t, err, storage.NotFound)
 	}
-	if _, err := d.DeleteUser(t.Context(), admin, "bob"); err != nil {
+	if _, err := d.DeleteUser(t.Context(), admin, "2"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = d.Token(t.Context(), "key", "k1")
@@ -327,12 +332,12 @@ func TestKeepTokens(t *testing.T) {
 	wantToken(t, d, k, storage.NotFound)
 }
 
-// An edit may end tokens, of the kinds that it names, lasting ones too.
+// An edit may end tokens, of the kinds that it names.
 func TestEditsThatEndTokens(t *testing.T) {
 	d := open(t, newClock().options).Directory("d")
 	u := mustCreate(t, d, storage.NewUser{Name: "bob", Password: "p"})
 	session := made(t, d, u, storage.TokenSpec{Kind: "session"})
-	key := made(t, d, u, storage.TokenSpec{Kind: "key", Lasting: true})
+	key := made(t, d, u, storage.TokenSpec{Kind: "key"})
 	edit := func(name string, refuse error, kinds ...string) error {
 		_, err := d.UpdateUser(t.Context(), admin, storage.UserEdit{
 			ID: u.ID, Edit: func(u *storage.User) error { u.Name = name; return nil },

@@ -412,7 +412,8 @@ type UserEdit struct {
 	Quiet bool
 
 	// Password, Hash and Policy set a password as in NewUser, without asking
-	// for the old one; with neither, the password stays.
+	// for the old one; with neither, the password stays. The screen holds Password
+	// against the name and address from before Edit.
 	Password password.Plain
 	Hash     string
 	Policy   password.Policy

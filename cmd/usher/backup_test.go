@@ -202,4 +202,27 @@ func TestCheckTellsByItsCode(t *testing.T) {
 			t.Errorf("%s, want %s", said, want)
 		}
 	}
+	const first = "it is damaged: user_role: 1 rows that belong to no user; usher check --db usher.db says what else is wrong"
+	if said := outputOf(t, dir, 1, "backup", "copy.db"); !strings.Contains(said, first) {
+		t.Error(said)
+	}
+	if said := outputOf(t, dir, 1, "restore", "usher.db", "--db", "other.db"); !strings.Contains(said, first) {
+		t.Error(said)
+	}
+	// Where what is counted is gone, too.
+	if _, err := db.Exec(`DROP TABLE event`); err != nil {
+		t.Fatal(err)
+	}
+	if said := outputOf(t, dir, 2, "check"); !strings.Contains(said, "index event_directory: missing\n") {
+		t.Error(said)
+	}
+	if _, err := db.Exec(`PRAGMA user_version = -1`); err != nil {
+		t.Fatal(err)
+	}
+	if said := outputOf(t, dir, 2, "check"); said != "its schema is said to be -1, which no version writes\nusher: 1 problem\n" {
+		t.Error(said)
+	}
+	if said := outputOf(t, dir, 1, "serve", "--listen", "127.0.0.1:0"); !strings.Contains(said, "its schema is said to be -1") || strings.Contains(said, "panic") {
+		t.Error(said)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -39,8 +40,12 @@ The oldest come first.
 A TIME is one of RFC 3339 (2026-11-21T09:00:00Z), a day, which begins at 00:00 UTC
 (2026-11-21), or how long ago it was (90d, 36h, 10m).
 
-With --prune-before nothing is shown: the events of before that time are deleted,
-of all APIs or of --api alone. That this was done is an event itself.`,
+The store may be in use, be one that cannot be written, such as a backup, and be of
+an older version; it is not changed.
+
+With --prune-before, which has no variable, nothing is shown: the events of before
+that time are deleted, of all APIs or of --api alone. That this was done is an event
+itself.`,
 		Example: "  usher events --since 24h --kind login-failed\n" +
 			"  usher events --api milvus --user root --json\n" +
 			"  usher events --prune-before 90d",
@@ -49,28 +54,35 @@ of all APIs or of --api alone. That this was done is an event itself.`,
 			if q.Directory != "" && !slices.Contains(handlers.Names(), q.Directory) {
 				return fmt.Errorf("--api: no API is called %q: there are %s", q.Directory, strings.Join(handlers.Names(), ", "))
 			}
+			if slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, variable("prune-before")+"=") }) {
+				return fmt.Errorf("%s: what is deleted is said on the command line alone", variable("prune-before"))
+			}
 			now := time.Now()
 			var prune time.Time
 			for _, t := range []struct {
 				flag, text string
 				time       *time.Time
 			}{{"since", since, &q.Since}, {"until", until, &q.Until}, {"prune-before", before, &prune}} {
+				if !cmd.Flags().Changed(t.flag) {
+					continue
+				}
 				if *t.time, err = parseTime(t.text, now); err != nil {
 					return fmt.Errorf("--%s: %w", t.flag, err)
 				}
 			}
-			if !prune.IsZero() && (asJSON || q != storage.EventQuery{Directory: q.Directory}) {
-				return errors.New("--prune-before goes with --db and --api alone: a trail with chosen events missing is none")
+			if cmd.Flags().Changed("prune-before") {
+				switch {
+				case asJSON || q != storage.EventQuery{Directory: q.Directory}:
+					return errors.New("--prune-before goes with --db and --api alone: a trail with chosen events missing is none")
+				case prune.After(now):
+					return fmt.Errorf("--prune-before: %s is still to come", before)
+				}
+				return pruneEvents(cmd, db, q.Directory, prune)
 			}
-			store, err := openStore(cmd, db, storage.Options{})
-			if err != nil {
+			if err := checkQuery(q); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, store.Close()) }()
-			if !prune.IsZero() {
-				return pruneEvents(cmd, store, q.Directory, prune)
-			}
-			return showEvents(cmd, store, q, asJSON)
+			return showEvents(cmd, db, q, asJSON)
 		}),
 	}
 	flags := cmd.Flags()
@@ -85,11 +97,30 @@ of all APIs or of --api alone. That this was done is an event itself.`,
 	return cmd
 }
 
-// parseTime reads a time as the help describes it; "" is the zero time.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
+// checkQuery refuses what no event can ever be an answer to, which looks like a
+// trail without such events.
+func checkQuery(q storage.EventQuery) error {
+	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		return errors.New("--since is not before --until")
 	}
+	var kinds []string
+	for _, k := range storage.EventKinds() {
+		kinds = append(kinds, string(k))
+	}
+	if q.Kind == "" || slices.Contains(kinds, string(q.Kind)) {
+		return nil
+	}
+	for _, ending := range []string{"-created", "-updated", "-deleted", "-ended", "-refused"} { // of records and tokens
+		if strings.HasSuffix(string(q.Kind), ending) {
+			return nil
+		}
+	}
+	return fmt.Errorf("--kind: there is no %q: there are %s, and those of what the APIs have, such as role-updated and session-ended",
+		string(q.Kind), strings.Join(kinds, ", "))
+}
+
+// parseTime reads a time as the help describes it.
+func parseTime(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, nil
@@ -106,31 +137,39 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time: they look like 2026-11-21T09:00:00Z, 2026-11-21, 90d or 36h", text)
 }
 
-func pruneEvents(cmd *cobra.Command, store *storage.Store, api string, before time.Time) error {
+func pruneEvents(cmd *cobra.Command, db, api string, before time.Time) (err error) {
+	store, err := openStore(cmd, db, storage.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
 	apis := handlers.Names()
 	if api != "" {
 		apis = []string{api}
 	}
 	for _, api := range apis {
-		n, err := store.Directory(api).PruneEvents(cmd.Context(), operator(), before)
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d events of before %s deleted\n", api, n, before.UTC().Format(time.RFC3339)); err != nil {
+		n, failed := store.Directory(api).PruneEvents(cmd.Context(), operator(), before)
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d events of before %s deleted\n", api, n, before.UTC().Format(time.RFC3339))
+		if err := errors.Join(explain(failed, db), err); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func showEvents(cmd *cobra.Command, store *storage.Store, q storage.EventQuery, asJSON bool) error {
+func showEvents(cmd *cobra.Command, db string, q storage.EventQuery, asJSON bool) (err error) {
+	trail, err := storage.OpenTrail(cmd.Context(), db)
+	if err != nil {
+		return explain(err, db)
+	}
+	defer func() { err = errors.Join(err, trail.Close()) }()
 	show := printTable
 	if asJSON {
 		show = printJSON
 	}
 	q.Limit = eventsAtOnce
 	for {
-		es, err := store.Events(cmd.Context(), q)
+		es, err := trail.Events(cmd.Context(), q)
 		if err != nil {
 			return err
 		}
@@ -141,7 +180,8 @@ func showEvents(cmd *cobra.Command, store *storage.Store, q storage.EventQuery, 
 	}
 }
 
-// printJSON writes events in the way that programs read them.
+// printJSON writes events in the way that programs read them, and terminals do no harm
+// with: names are whoever's who has made them.
 func printJSON(w io.Writer, es []storage.Event, _ bool) error {
 	var b bytes.Buffer
 	lines := json.NewEncoder(&b)
@@ -164,8 +204,26 @@ func printJSON(w io.Writer, es []storage.Event, _ bool) error {
 			return err
 		}
 	}
-	_, err := b.WriteTo(w)
+	_, err := io.WriteString(w, escapeJSON(b.String()))
 	return err
+}
+
+// escapeJSON writes what is beyond ASCII in JSON, and DEL, as JSON's escapes, unless it
+// is a letter, a digit or a sign. The encoder has escaped the rest.
+func escapeJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r < 0x7f || strconv.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			_, _ = fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			_, _ = fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // printTable writes events in the way that people read them; head: with a line

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +17,6 @@ import (
 func TestParseTime(t *testing.T) {
 	now := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{
-		"":                          {},
 		"2026-11-21T10:00:00+02:00": now.Add(-time.Hour),
 		"2026-11-20":                time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC),
 		"0s":                        now,
@@ -26,7 +28,7 @@ func TestParseTime(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"yesterday", "-1h", "-1d", "d", "1.5d", "70000d", "2026-13-01", "2026-11-21 09:00", "12"} {
+	for _, text := range []string{"", "yesterday", "-1h", "-1d", "d", "1.5d", "70000d", "2026-13-01", "2026-11-21 09:00", "12"} {
 		if got, err := parseTime(text, now); err == nil {
 			t.Errorf("%q: %v", text, got)
 		}
@@ -104,8 +106,31 @@ func TestEventsOfARunningServer(t *testing.T) {
 			t.Error(said)
 		}
 	}
-	if said := outputOf(t, dir, 1, "events", "--api", "acme"); !strings.Contains(said, `--api: no API is called "acme"`) {
-		t.Error(said)
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--api", "acme"}, `--api: no API is called "acme"`},
+		{[]string{"--kind", "nonsense"}, `--kind: there is no "nonsense": there are login, login-failed, `},
+		{[]string{"--since", "1h", "--until", "2h"}, "--since is not before --until"},
+		{[]string{"--since", ""}, `--since: "" is no time`},
+		{[]string{"--until="}, `--until: "" is no time`},
+		{[]string{"--prune-before", ""}, `--prune-before: "" is no time`},
+		{[]string{"--prune-before", "9999-12-31"}, "--prune-before: 9999-12-31 is still to come"},
+	} {
+		if said := outputOf(t, dir, 1, append([]string{"events"}, test.args...)...); !strings.Contains(said, test.want) || strings.Contains(said, "TIME") {
+			t.Errorf("%q: %s, want %s", test.args, said, test.want)
+		}
+	}
+	cmd := command(t, dir, []string{"USHER_PRUNE_BEFORE=1s"}, "events")
+	if said, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(said), "USHER_PRUNE_BEFORE: what is deleted is said on the command line alone") {
+		t.Errorf("%v: %s", err, said)
+	}
+	if got := list(); len(got) != 9 {
+		t.Errorf("after what was refused there are %d", len(got))
+	}
+	if got := list("--kind", "role-created"); got != nil {
+		t.Error(got)
 	}
 	if said := outputOf(t, dir, 0, "events", "--prune-before", between, "--api", "saymon"); !strings.HasPrefix(said, "saymon: 3 events of before ") {
 		t.Error(said)
@@ -122,6 +147,74 @@ func TestEventsOfARunningServer(t *testing.T) {
 	}
 	if a := send(t, "GET", p.url+"/node/api/users/current", "", basic("Bob", "qwerty")); a.status != 200 {
 		t.Error(a)
+	}
+}
+
+// A pruning that fails half way says what is gone.
+func TestPruningThatFails(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "usher.db")
+	store, err := storage.Open(t.Context(), storage.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	_, err = db.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+		INSERT INTO event (directory, at, kind, actor_id, actor_name, target_id, target_name, source, request, result)
+		SELECT 'saymon', i, 'login', '', '', '', '', '', '', 'ok' FROM n;
+		CREATE TRIGGER keep BEFORE DELETE ON event WHEN old.id > 1200 BEGIN SELECT RAISE(ABORT, 'kept'); END`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := outputOf(t, dir, 1, "events", "--prune-before", "1h", "--api", "saymon")
+	if !strings.HasPrefix(said, "saymon: 1000 events of before ") || !strings.Contains(said, "kept") {
+		t.Error(said)
+	}
+}
+
+// A backup's trail is shown, and the backup left as it is. A restored store says
+// that it is one.
+func TestEventsOfABackup(t *testing.T) {
+	dir := t.TempDir()
+	start(t, dir, nil, "--demo", "--db", "usher.db").kill()
+	outputOf(t, dir, 0, "backup", "saved.db")
+	before, err := os.ReadFile(filepath.Join(dir, "saved.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := outputOf(t, dir, 0, "events", "--db", "saved.db"); strings.Count(said, " seeded ") != 4 {
+		t.Error(said)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "saved.db")); err != nil || sha256.Sum256(after) != sha256.Sum256(before) {
+		t.Error("it has changed", err)
+	}
+	outputOf(t, dir, 0, "restore", "saved.db")
+	if said := outputOf(t, dir, 0, "events", "--kind", "restored"); strings.Count(said, "  restored  usher  20") != 4 || !strings.Contains(said, "  local:") {
+		t.Error(said)
+	}
+}
+
+// What a terminal might obey, or show as something else, is escaped, and read as it was.
+func TestEventsAsJSON(t *testing.T) {
+	const name = "\"\\<&>é€中😀\ufffd\x00\n\x1b[31m\x7f\u0080\u009b31m\u00a0\u200b\u202e\u2028\U000e0001"
+	var b strings.Builder
+	if err := printJSON(&b, []storage.Event{{ActorName: name}}, false); err != nil {
+		t.Fatal(err)
+	}
+	const want = `"actorName":"\"\\<&>é€中😀` + "\ufffd" + `\u0000\n\u001b[31m\u007f\u0080\u009b31m\u00a0\u200b\u202e\u2028\udb40\udc01"`
+	if !strings.Contains(b.String(), want) {
+		t.Errorf("%s, want %s", b.String(), want)
+	}
+	var e struct{ ActorName string }
+	if err := json.Unmarshal([]byte(b.String()), &e); err != nil || e.ActorName != name {
+		t.Errorf("%q, %v", e.ActorName, err)
 	}
 }
 

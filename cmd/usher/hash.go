@@ -49,10 +49,11 @@ machine.`,
 			return err
 		},
 	}
+	cmd.SetFlagErrorFunc(noSecretAsFlag)
 	flags := cmd.Flags()
 	addPasswordFile(flags, &file)
 	addHashFlags(flags, &params)
-	flags.IntVar(&bcryptCost, "bcrypt", 0, "bcrypt, at this `cost`, 10 to 15")
+	flags.IntVar(&bcryptCost, "bcrypt", 0, "bcrypt, at this `cost`, 10 to 15; it takes an =, as in --bcrypt=12")
 	flags.Lookup("bcrypt").NoOptDefVal = strconv.Itoa(password.DefaultBcryptCost)
 	return cmd
 }

@@ -70,6 +70,12 @@ func TestHashRefuses(t *testing.T) {
 		want        string
 	}{
 		{"an argument", "", nil, []string{secret}, "the password is read from the terminal, standard input or --password-file; it is no argument"},
+		{"as if it were a flag", "", nil, []string{"-P" + secret}, "an unknown flag; the password is no argument"},
+		{"as if it were a long flag", "", nil, []string{"--" + secret}, "an unknown flag; the password is no argument"},
+		{"as a flag without a name", "", nil, []string{"---" + secret}, "an unknown flag; the password is no argument"},
+		{"as a flag's value", "", nil, []string{"--bcrypt=" + secret}, "invalid argument for --bcrypt"},
+		{"bcrypt's cost without =", "", nil, []string{"--bcrypt", "12"}, "it is no argument"},
+		{"no file's name", "", nil, []string{"--password-file"}, "--password-file needs an argument"},
 		{"nothing", "", nil, nil, "password: there is none"},
 		{"an empty line", "\n", nil, nil, "password: there is none"},
 		{"two lines", secret + "\nx\n", nil, nil, "password: more than one line"},

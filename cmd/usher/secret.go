@@ -29,6 +29,21 @@ func noSecretAsArgument(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// noSecretAsFlag is the error for flags that cannot be read of a command that reads
+// a password, and does not repeat them: an argument that begins with a dash is taken
+// for one.
+func noSecretAsFlag(_ *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &value):
+		return fmt.Errorf("invalid argument for --%s", value.GetFlag().Name)
+	case errors.As(err, &missing):
+		return fmt.Errorf("--%s needs an argument", missing.GetFlag().Name)
+	}
+	return errors.New("an unknown flag; the password is no argument")
+}
+
 // addPasswordFile makes the flag that says where readSecret reads from.
 func addPasswordFile(flags *pflag.FlagSet, file *string) {
 	flags.StringVar(file, "password-file", "", "`file` whose one line is the password; without it the password is asked for, or read from standard input")

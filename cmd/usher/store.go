@@ -44,6 +44,8 @@ func explain(err error, db string) error {
 		return fmt.Errorf("there is no store %s; --db names another", db)
 	case errors.Is(err, storage.ErrOlder):
 		return fmt.Errorf("%w; usher serve brings it up to date when it starts", err)
+	case storage.CannotWrite(err):
+		return fmt.Errorf("%s: the disk is full, or cannot be written: %w", db, err)
 	}
 	return err
 }

@@ -18,8 +18,9 @@ type throttleSettings struct{ account, source rate }
 // addTo makes flags of the settings.
 func (s *throttleSettings) addTo(flags *pflag.FlagSet) {
 	*s = throttleSettings{rate(storage.DefaultAccountRate), rate(storage.DefaultSourceRate)}
-	flags.Var(&s.account, "throttle-account", "how many attempts at an account may fail, and how soon another is granted, as `failures/time`; 0: any number")
-	flags.Var(&s.source, "throttle-source", "how many attempts from an address may fail, and how soon another is granted, as `failures/time`; 0: any number")
+	const how = " may fail, and how soon another is granted, as `failures/time`; not fewer than cores, since one under way counts as failed; 0: any number"
+	flags.Var(&s.account, "throttle-account", "how many attempts at an account"+how)
+	flags.Var(&s.source, "throttle-source", "how many attempts from an address"+how)
 }
 
 // set puts the settings into the store's options.

@@ -57,7 +57,10 @@ func TestStoresOfEarlierVersions(t *testing.T) {
 				t.Error(said)
 			}
 			if version < newest {
-				if said := outputOf(t, dir, 1, "events"); !strings.Contains(said, "usher serve brings it up to date") {
+				if said := outputOf(t, dir, 1, "events", "--prune-before", "1s"); !strings.Contains(said, "usher serve brings it up to date") {
+					t.Error(said)
+				}
+				if said := outputOf(t, dir, 0, "events", "--kind", "password-changed"); strings.Count(said, "  password-changed  ") != len(dialects) {
 					t.Error(said)
 				}
 			}

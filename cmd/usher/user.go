@@ -34,7 +34,8 @@ knows at once.
 
 The API's own rule for passwords holds. As after a change by an administrator the
 user's sessions and tokens have ended, and the trail of events has it. A user who
-is blocked stays blocked.
+is blocked stays blocked, and an account at which somebody is guessing throttled,
+but where its owner has logged in since the server was started.
 
 The password is asked for, twice, or read from standard input or --password-file,
 where it is one line. It is no argument: those can be read by every user of the
@@ -81,6 +82,7 @@ machine.`,
 			return err
 		}),
 	}
+	cmd.SetFlagErrorFunc(noSecretAsFlag)
 	flags := cmd.Flags()
 	addStore(flags, &db)
 	flags.StringVar(&api, "api", "", "`API` whose user it is")

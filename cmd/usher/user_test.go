@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,6 +142,8 @@ func TestSetPasswordRefuses(t *testing.T) {
 		{[]string{"--user", "bob"}, "--api: whose user?"},
 		{[]string{"--api", "saymon"}, "--user: which one?"},
 		{[]string{"--api", "saymon", "--user", "Bob", weak}, "it is no argument"},
+		{[]string{"--api", "saymon", "--user", "Bob", "-p" + weak}, "an unknown flag; the password is no argument"},
+		{[]string{"--api", "saymon", "--user", "Bob", "--password=" + weak}, "an unknown flag; the password is no argument"},
 		{[]string{"--api", "saymon", "--user", "Bob", "--db", "none.db"}, "there is no store none.db; --db names another"},
 		{[]string{"--api", "saymon", "--user", "Bob", "--password-file", "none"}, "no such file"},
 		{[]string{"--api", "saymon", "--user", "Bob", "--password-file", os.DevNull}, "there is none"},
@@ -163,6 +166,36 @@ func TestSetPasswordRefuses(t *testing.T) {
 	if said := outputOf(t, dir, 0, "events", "--kind", "password-set"); strings.Count(said, "\n") != 1 {
 		t.Error(said)
 	}
+}
+
+// While strangers guess at an account, its owner is let in with a new password from
+// where he was let in before, and from nowhere else.
+func TestSetPasswordWhileThrottled(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir, nil, "--demo", "--db", "usher.db", "--throttle-account", "8/1h", "--trusted-proxy", "127.0.0.0/8")
+	from := func(source, secret string, status int) {
+		t.Helper()
+		a := send(t, "GET", p.url+"/node/api/users/current", "", basic("Bob", secret), func(r *http.Request) {
+			r.Header.Set("X-Forwarded-For", source)
+		})
+		if a.status != status {
+			t.Errorf("from %s: %s, want %d", source, a, status)
+		}
+	}
+	const home, elsewhere = "192.0.2.1", "198.51.100.1"
+	from(home, demoUser["saymon"].password, 200)
+	for range 8 {
+		from(elsewhere, "a guess", 401)
+	}
+	from(elsewhere, "a guess", 429)
+	cmd := command(t, dir, nil, "user", "set-password", "--api", "saymon", "--user", "Bob")
+	cmd.Stdin = strings.NewReader("Other-unmistakable1")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	from(elsewhere, "Other-unmistakable1", 429)
+	from(home, demoUser["saymon"].password, 401)
+	from(home, "Other-unmistakable1", 200)
 }
 
 // Fusion's administrator, who has no password after a first start, may be given

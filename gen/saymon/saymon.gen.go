@@ -517,7 +517,7 @@ type User struct {
 	// Example: ["5e4fc1c77915112ac209e540"]
 	Group nullable.Nullable[[]string] `json:"group,omitempty"`
 
-	// AuthenticationToken Token that logs the user in without a password, all but its last four characters as `*`. Null after it was deleted.
+	// AuthenticationToken Token that logs the user in without a password, all but its last four characters as `*`. Null after it has ended.
 	//
 	// Example: ********-****-****-****-********0ce8
 	AuthenticationToken nullable.Nullable[string] `json:"authenticationToken,omitempty"`
@@ -929,7 +929,7 @@ type ClientInterface interface {
 
 	// UpdateUserWithBody Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -940,7 +940,7 @@ type ClientInterface interface {
 
 	// UpdateUser Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -951,7 +951,7 @@ type ClientInterface interface {
 
 	// DeleteAuthToken Delete an authentication token
 	//
-	// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+	// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open; a new password ends them, and the token.
 	//
 	// Checked in this order: credentials, permission, whether the user exists.
 	//
@@ -960,7 +960,7 @@ type ClientInterface interface {
 
 	// CreateAuthToken Create an authentication token
 	//
-	// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+	// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It ends with deleteAuthToken, when the password is changed, but with this token, and when the user is deleted or no longer active; made while the user's `status` is another it is worth nothing until the user is active.
 	//
 	// Checked in this order: credentials, permission, whether the user exists.
 	//
@@ -969,7 +969,7 @@ type ClientInterface interface {
 
 	// ChangeUserPasswordWithBody Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -980,7 +980,7 @@ type ClientInterface interface {
 
 	// ChangeUserPassword Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -1386,7 +1386,7 @@ func (c *Client) GetUser(ctx context.Context, id UserID, reqEditors ...RequestEd
 
 // UpdateUserWithBody Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -1407,7 +1407,7 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, id UserID, contentType 
 
 // UpdateUser Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -1428,7 +1428,7 @@ func (c *Client) UpdateUser(ctx context.Context, id UserID, body UpdateUserJSONR
 
 // DeleteAuthToken Delete an authentication token
 //
-// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open; a new password ends them, and the token.
 //
 // Checked in this order: credentials, permission, whether the user exists.
 //
@@ -1447,7 +1447,7 @@ func (c *Client) DeleteAuthToken(ctx context.Context, id UserID, reqEditors ...R
 
 // CreateAuthToken Create an authentication token
 //
-// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It ends with deleteAuthToken, when the password is changed, but with this token, and when the user is deleted or no longer active; made while the user's `status` is another it is worth nothing until the user is active.
 //
 // Checked in this order: credentials, permission, whether the user exists.
 //
@@ -1466,7 +1466,7 @@ func (c *Client) CreateAuthToken(ctx context.Context, id UserID, reqEditors ...R
 
 // ChangeUserPasswordWithBody Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -1487,7 +1487,7 @@ func (c *Client) ChangeUserPasswordWithBody(ctx context.Context, id UserID, cont
 
 // ChangeUserPassword Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -2415,7 +2415,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithBodyWithResponse Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -2426,7 +2426,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithResponse Update a user
 	//
-	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+	// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 	//
 	// Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 	//
@@ -2437,7 +2437,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteAuthTokenWithResponse Delete an authentication token
 	//
-	// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+	// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open; a new password ends them, and the token.
 	//
 	// Checked in this order: credentials, permission, whether the user exists.
 	//
@@ -2448,7 +2448,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAuthTokenWithResponse Create an authentication token
 	//
-	// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+	// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It ends with deleteAuthToken, when the password is changed, but with this token, and when the user is deleted or no longer active; made while the user's `status` is another it is worth nothing until the user is active.
 	//
 	// Checked in this order: credentials, permission, whether the user exists.
 	//
@@ -2459,7 +2459,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeUserPasswordWithBodyWithResponse Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -2470,7 +2470,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeUserPasswordWithResponse Change a user's password
 	//
-	// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+	// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 	//
 	// Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 	//
@@ -4537,7 +4537,7 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, id UserID
 
 // UpdateUserWithBodyWithResponse Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -4554,7 +4554,7 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 
 // UpdateUserWithResponse Update a user
 //
-// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions of a user who is no longer active end; the token is refused, and good again once the user is active.
+// Changes the members that are given and leaves the others as they are; a list or a map that is given replaces the one there was. Needs `manage-users`, also for the own account. The password is no member of a user: it is changed by changeUserPassword, and a `password` sent here is ignored like any unknown member, as are `id` and `authenticationToken`. Permissions count from the user's next request on. Sessions and the token of a user who is no longer active end for good; a token that is made while `status` is another is good once the user is active.
 //
 // Checked in this order: credentials, size and JSON of the body, its members, permission, whether the user exists, display name not the login, login and email not taken.
 //
@@ -4571,7 +4571,7 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, id Use
 
 // DeleteAuthTokenWithResponse Delete an authentication token
 //
-// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open.
+// Ends the user's token; `authenticationToken` is null from then on. Needs `manage-users`. A user without one is no error. Sessions that were opened by it stay open; a new password ends them, and the token.
 //
 // Checked in this order: credentials, permission, whether the user exists.
 //
@@ -4588,7 +4588,7 @@ func (c *ClientWithResponses) DeleteAuthTokenWithResponse(ctx context.Context, i
 
 // CreateAuthTokenWithResponse Create an authentication token
 //
-// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It outlives a change of the password, and ends with deleteAuthToken or the user; it is worth nothing while the user is not active.
+// Makes a token that stands for the user in the query `api-token`, and in createSession, and returns it; an earlier one ends. Needs `manage-users`. It ends with deleteAuthToken, when the password is changed, but with this token, and when the user is deleted or no longer active; made while the user's `status` is another it is worth nothing until the user is active.
 //
 // Checked in this order: credentials, permission, whether the user exists.
 //
@@ -4605,7 +4605,7 @@ func (c *ClientWithResponses) CreateAuthTokenWithResponse(ctx context.Context, i
 
 // ChangeUserPasswordWithBodyWithResponse Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //
@@ -4622,7 +4622,7 @@ func (c *ClientWithResponses) ChangeUserPasswordWithBodyWithResponse(ctx context
 
 // ChangeUserPasswordWithResponse Change a user's password
 //
-// Sets a new password; the old one stops working at once, and all sessions of the user end, but for the one that the call was made in, while an authentication token stays. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
+// Sets a new password; the old one stops working at once, and all sessions of the user end, and the authentication token, but for the one that the call was made with. Callers change their own without any permission, and then give the current one, administrators included. Another user's password needs `manage-users`; `currentPassword` may then be left out, and is checked against that user's if it is given. The new password must match the default password policy; if it does not, the answer is 500 with the first problem found. Of two concurrent changes with the same current password one succeeds, and the other is told that it is wrong.
 //
 // Checked in this order: credentials, size and JSON of the body, `newPassword`, `currentPassword` (its type, and for the own account that it is there), permission, whether the user exists, current password, password policy.
 //

@@ -90,7 +90,7 @@ func (s *server) CreateAPIKey(ctx context.Context, r gen.CreateAPIKeyRequestObje
 	u, err := s.users.CreateUser(ctx, actor(ctx), storage.NewUser{
 		ID: uuid.NewString(), Realm: apiKeyRealm, Name: r.Body.ID, Roles: deref(r.Body.Roles), Document: doc,
 		Tokens: []storage.TokenSpec{{
-			Kind: apiKeyToken, Lasting: true, Secret: func(storage.Token) (password.Plain, error) { return key, nil },
+			Kind: apiKeyToken, Secret: func(storage.Token) (password.Plain, error) { return key, nil },
 		}},
 	})
 	if err != nil {

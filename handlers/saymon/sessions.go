@@ -96,8 +96,8 @@ type tokenDocument struct {
 func (d tokenDocument) masked() string { return "********-****-****-****-********" + d.Last }
 
 // CreateAuthToken answers POST /users/{id}/auth-token. That the user has been
-// given one is noted first: of a token that is there it must be known. A change
-// of the password in between is no hindrance, since the token outlives it.
+// given one is noted first: of a token that is there it must be known. If the
+// password changes in between, the token comes after the change, which ends it not.
 func (s *server) CreateAuthToken(ctx context.Context, r gen.CreateAuthTokenRequestObject) (gen.CreateAuthTokenResponseObject, error) {
 	who := callerOf(ctx)
 	if err := who.require(manageUsers); err != nil {
@@ -122,7 +122,7 @@ func (s *server) CreateAuthToken(ctx context.Context, r gen.CreateAuthTokenReque
 			return nil, err
 		}
 		_, err = s.directory.CreateTokens(ctx, who.Actor, u, storage.TokenSpec{
-			Kind: apiToken, Lasting: true, Sole: true, Document: document,
+			Kind: apiToken, Sole: true, Document: document,
 			Secret: func(storage.Token) (password.Plain, error) { return secret, nil },
 		})
 		if storage.KindOf(err) == storage.WrongPassword {

@@ -52,33 +52,58 @@ func demo(t *testing.T) (d *storage.Directory, send func(method, path, header, v
 
 const adminBasic = "Basic YWRtaW46c2F5bW9uLWFkbWlu" // admin:saymon-admin
 
-// Changes of the password that come in between do not keep a token from being
-// made, nor a session of one: both are good whatever the password is.
+// Changes of the password that come in between do not keep a token from being made,
+// which ends with the next one. A session that is made of it ends, too, or is not
+// made.
 func TestTokensAmidPasswordChanges(t *testing.T) {
 	d, send := demo(t)
 	bob := Demo().Users[1].ID
-	made := func(path, body string) (secret string) {
+	change := func() {
+		if _, err := d.SetPassword(t.Context(), storage.Actor{}, bob, "another", password.Policy{}); err != nil {
+			t.Error(err)
+		}
+	}
+	const refused = `{"code":"Unauthorized","message":"{\"errorCode\":3,\"message\":\"Invalid API token.\"}"}`
+	made := func(path, body string) (secret string, ok bool) {
 		status, answer := send(http.MethodPost, path, "Authorization", adminBasic, body)
+		if body != "" && status == http.StatusUnauthorized && answer == refused {
+			return "", false
+		}
 		if err := json.Unmarshal([]byte(answer), &secret); err != nil || status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, status, answer)
 		}
-		return secret
+		return secret, true
+	}
+	var sessions []string
+	tokenAndSession := func() (opened bool) {
+		token, _ := made("/node/api/users/"+bob+"/auth-token", "")
+		session, opened := made("/node/api/users/session", `{"auth-token":"`+token+`"}`)
+		if opened {
+			sessions = append(sessions, session)
+		}
+		return opened
 	}
 	var changing sync.WaitGroup
 	var done atomic.Bool
 	changing.Go(func() {
 		for !done.Load() {
-			if _, err := d.SetPassword(t.Context(), storage.Actor{}, bob, "another", password.Policy{}); err != nil {
-				t.Error(err)
-			}
+			change()
 		}
 	})
-	for range 5 {
-		token := made("/node/api/users/"+bob+"/auth-token", "")
-		made("/node/api/users/session", `{"auth-token":"`+token+`"}`)
+	for range 20 {
+		tokenAndSession()
 	}
 	done.Store(true)
 	changing.Wait()
+	if !tokenAndSession() {
+		t.Error("a token is no good though nothing has happened since")
+	}
+	change()
+	for _, sid := range sessions {
+		if status, answer := send(http.MethodGet, "/node/api/users/current", "Cookie", "sid="+sid, ""); status != http.StatusUnauthorized {
+			t.Errorf("a session goes on: %d %s", status, answer)
+		}
+	}
 }
 
 // Of several who end a session at once one has ended it; the others hear that it

@@ -108,18 +108,26 @@ func (s *server) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject) 
 			edited = *u
 			return err
 		},
-		Ends: func(before, after storage.User) []string {
-			if s.active(before) && s.active(after) {
-				return nil
-			}
-			return []string{sessionToken} // so that activating the user brings none of them back
-		},
+		Ends: s.ends,
 	})
 	if err != nil {
 		return nil, taken(err, edited.Name, edited.Email)
 	}
 	answer, err := s.show(ctx, u, true)
 	return gen.UpdateUser200JSONResponse(answer), err
+}
+
+// ends says what a user who was not active, or is not any more, loses, so that
+// activation brings none of it back. But a token that is there though the status was
+// another has been made since, for the time after activation.
+func (s *server) ends(before, after storage.User) (kinds []string) {
+	if s.active(before) && s.active(after) {
+		return nil
+	}
+	if d, err := documentOf(before); err != nil || d.Status == gen.Active { // which may be past activeTo
+		kinds = append(kinds, apiToken)
+	}
+	return append(kinds, sessionToken)
 }
 
 // DeleteUser answers DELETE /users/{id}.
