@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"math/big"
 	"strings"
 	"unicode"
@@ -20,8 +21,10 @@ type World struct {
 	// Where none is given one is made, but for an API that lets its first
 	// caller set it (Fusion).
 	Passwords map[string]password.Plain
-	// Made is told of each first administrator whose password was made, as soon
-	// as the store has him: nobody else knows it.
+	// Made is told of each first administrator whose password was made: nobody else
+	// knows it. It is told before the store has him, so that no store ever has one
+	// whose password nobody knows, and if it fails the store gets none. Who is never
+	// had, because the process was ended in between, is made anew by the next start.
 	Made func(Administrator) error
 	// Kept is told of each API whose directory was filled before; ignored: of
 	// the password that is given for it no use is made.
@@ -43,19 +46,41 @@ type Administrator struct {
 func Seed(ctx context.Context, store *storage.Store, w World) error {
 	for _, v := range apis(Options{}) {
 		seed, administrator := v.seed(w)
+		told := false
+		if administrator.Password != "" && w.Made != nil {
+			seed.BeforeCommit = func() error {
+				told = true
+				return w.Made(administrator)
+			}
+		}
 		done, err := store.Directory(v.name).Seed(ctx, storage.Actor{Name: "usher"}, seed)
 		switch {
-		case err != nil:
-		case !done:
+		case err != nil && told:
+			err = fmt.Errorf("the password that was shown is nobody's: %w", err)
+		case err == nil && !done:
 			err = v.keep(ctx, store, w)
-		case administrator.Password != "" && w.Made != nil:
-			err = w.Made(administrator)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: first start: %w", v.name, err)
 		}
 	}
 	return nil
+}
+
+// demoMark is the kind of the one record by which a directory that Seed has filled
+// with the demo world is known for one, whatever becomes of the accounts.
+const demoMark storage.RecordKind = "demo"
+
+// FilledWithDemo says whether Seed has filled an API's directory with the demo
+// world, in this version or a later one: earlier ones left no mark.
+func FilledWithDemo(ctx context.Context, store *storage.Store) (bool, error) {
+	for _, api := range Names() {
+		marks, err := store.Directory(api).Records(demoMark).List(ctx)
+		if err != nil || len(marks) > 0 {
+			return len(marks) > 0, err
+		}
+	}
+	return false, nil
 }
 
 // keep leaves a directory that was filled before as it is.
@@ -75,7 +100,11 @@ func (v vendor) keep(ctx context.Context, store *storage.Store, w World) error {
 
 func (v vendor) seed(w World) (storage.Seed, Administrator) {
 	if w.Demo {
-		return v.demo(), Administrator{}
+		seed := v.demo()
+		records := map[storage.RecordKind][]storage.Record{demoMark: {{ID: v.name, Name: v.name}}}
+		maps.Copy(records, seed.Records)
+		seed.Records = records
+		return seed, Administrator{}
 	}
 	if given := w.Passwords[v.name]; given != "" || v.givePassword != nil {
 		return v.firstStart(given), Administrator{}

@@ -1,10 +1,13 @@
 package handlers
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"usher/storage"
@@ -30,6 +33,53 @@ func TestRandomPasswords(t *testing.T) {
 				t.Fatalf("%q: %v", string(p), broken)
 			}
 		}
+	}
+}
+
+// The password of a first administrator is told before the store has him: there is
+// no moment at which the process may end and leave one whose password nobody knows.
+func TestPasswordsAreToldFirst(t *testing.T) {
+	store, err := storage.Open(t.Context(), storage.Options{Path: filepath.Join(t.TempDir(), "usher.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	there := func(a Administrator) bool {
+		t.Helper()
+		us, _, err := store.Directory(a.API).Users(t.Context(), storage.UserQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(us) > 0
+	}
+	last := map[string]Administrator{}
+	w := World{Made: func(a Administrator) error {
+		if there(a) {
+			t.Errorf("%s: there before the password was told", a.API)
+		}
+		_, again := last[a.API]
+		last[a.API] = a
+		if !again {
+			return io.ErrClosedPipe
+		}
+		return nil
+	}}
+	for range 3 { // one for each API whose administrator has a password at once
+		err := Seed(t.Context(), store, w)
+		if !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(err.Error(), "the password that was shown is nobody's") {
+			t.Fatal(err)
+		}
+	}
+	if err := Seed(t.Context(), store, w); err != nil {
+		t.Fatal(err)
+	}
+	for api, a := range last {
+		if !there(a) {
+			t.Errorf("%s: nobody there", api)
+		}
+	}
+	if len(last) != 3 {
+		t.Errorf("%d passwords told", len(last))
 	}
 }
 

@@ -12,6 +12,9 @@ type Seed struct {
 	Records  map[RecordKind][]Record
 	Policies []Policy // in the order that Policies answers
 	Users    []NewUser
+	// BeforeCommit, unless it is nil, is called when all of it is made and nothing is
+	// left to do but to commit; if it fails, nothing was made.
+	BeforeCommit func() error
 	// Upgrades are what has come to the seed since its first version, oldest
 	// first, and is in the rest of it, too. Directories have had as many as they
 	// say: none may ever be changed or taken out.
@@ -36,7 +39,7 @@ type SeedDocument struct {
 // Seed puts all of seed into the directory, or nothing. It does so once in a
 // directory's life: done is false if it was seeded before, by whichever process,
 // and then the directory is given the upgrades that it lacks and nothing else.
-// Errors: as Records.Create and CreateUser.
+// Errors: as Records.Create and CreateUser, and BeforeCommit's.
 func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, err error) {
 	// Asked twice, because hashing passwords only to find that nobody wants
 	// them would cost each start a second.
@@ -79,7 +82,10 @@ func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, e
 				return err
 			}
 		}
-		return t.record(ctx, by, Seeded, "", d.name, nil)
+		if err := t.record(ctx, by, Seeded, "", d.name, nil); err != nil || seed.BeforeCommit == nil {
+			return err
+		}
+		return seed.BeforeCommit()
 	})
 	return done && err == nil, err
 }

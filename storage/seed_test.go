@@ -1,6 +1,8 @@
 package storage_test
 
 import (
+	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -34,6 +36,11 @@ func TestSeed(t *testing.T) {
 	broken.Users[2] = storage.NewUser{ID: "3", Name: "x", Password: "p", Policy: password.Policy{MinLength: 2}}
 	_, err = d.Seed(t.Context(), admin, broken)
 	wantKind(t, err, storage.WeakPassword)
+	refused := seed
+	refused.BeforeCommit = func() error { return io.ErrShortWrite }
+	if done, err := d.Seed(t.Context(), admin, refused); done || !errors.Is(err, io.ErrShortWrite) {
+		t.Fatal(done, err)
+	}
 	rs, err := d.Records(storage.Role).List(t.Context())
 	if err != nil || rs != nil {
 		t.Fatal(rs, err)

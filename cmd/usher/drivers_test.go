@@ -100,16 +100,22 @@ func administrators(tb testing.TB, url string, apis ...*dialect) map[*dialect]ad
 
 // dialect is how one API says what the drivers want of it.
 type dialect struct {
-	name string
-	// administrator logs in, if that takes more than a name and a password.
-	administrator func(tb testing.TB, url string) administrator
-	create        func(name, password string) ask // by the administrator
-	login         func(u who, password string) ask
-	change        func(u who, old, new string) ask // by somebody who knows the old one
-	reset         func(u who, new string) ask      // by the administrator; nil: there is no such thing
-	drop          func(u who) ask                  // by the administrator
-	idIsName      bool
-	dropsNobody   bool // dropping a user that there is not succeeds
+	name         string
+	demoPassword string // of the demo world's administrator
+	// first logs in as the first administrator, if that takes more than a name and a
+	// password.
+	first       func(tb testing.TB, url, password string) administrator
+	create      func(name, password string) ask // by the administrator
+	login       func(u who, password string) ask
+	change      func(u who, old, new string) ask // by somebody who knows the old one
+	reset       func(u who, new string) ask      // by the administrator; nil: there is no such thing
+	drop        func(u who) ask                  // by the administrator
+	idIsName    bool
+	dropsNobody bool // dropping a user that there is not succeeds
+	// session logs in so that no further request needs a password; nil: there is no
+	// such thing. own is what only its holder reads.
+	session func(u who, password string) ask
+	own     string
 
 	// What answers begin with, the status first.
 	yes, no []string
@@ -126,8 +132,8 @@ var done = []string{"200 ", "201 ", "204 "}
 
 var dialects = []*dialect{
 	{
-		name:          "fusion",
-		administrator: func(testing.TB, string) administrator { return basic("admin", "Fusion4dmin") },
+		name: "fusion", demoPassword: "Fusion4dmin",
+		first: func(_ testing.TB, _, password string) administrator { return basic("admin", password) },
 		create: func(name, password string) ask {
 			return ask{"POST", "/api/users?_cookie=false", `{"username":"` + name + `","password":"` + password + `","roleNames":["developer","search"]}`, nil}
 		},
@@ -147,25 +153,27 @@ var dialects = []*dialect{
 		late:     `503 {"code":"timeout","message":"The request took too long"}`,
 		internal: `500 {"code":"internal","message":"Internal error"}`,
 		whole:    `"roleNames":["developer","search"]`,
+		session: func(u who, password string) ask {
+			return ask{"POST", "/api/session", `{"username":"` + u.name + `","password":"` + password + `"}`, nobody}
+		},
+		own: "/api/session",
 	},
 	{
-		name: "applivery",
-		administrator: func(tb testing.TB, url string) administrator {
+		name: "applivery", demoPassword: "AdminSecureP@ss123",
+		first: func(tb testing.TB, url, password string) administrator {
 			tb.Helper()
-			a := send(tb, "POST", url+"/v1/auth/login", `{"provider":"traditional","payload":{"email":"admin@example.com","password":"AdminSecureP@ss123"}}`)
-			var in struct {
-				Data struct{ AccessToken struct{ Token string } }
-			}
-			if err := json.Unmarshal([]byte(a.body), &in); err != nil || in.Data.AccessToken.Token == "" {
+			a := send(tb, "POST", url+"/v1/auth/login", `{"provider":"traditional","payload":{"email":"admin@example.com","password":"`+password+`"}}`)
+			holder := holderOf(a)
+			if holder == nil {
 				tb.Fatalf("login: %s", a)
 			}
-			return bearer(in.Data.AccessToken.Token)
+			return holder
 		},
 		create: func(name, password string) ask {
 			return ask{"POST", "/v1/users", `{"email":"` + name + `@example.com","password":"` + password + `","firstName":"A","lastName":"B","role":"admin"}`, nil}
 		},
 		login: func(u who, password string) ask {
-			return ask{"POST", "/v1/auth/login", `{"provider":"traditional","payload":{"email":"` + u.name + `@example.com","password":"` + password + `"}}`, func(*http.Request) {}}
+			return ask{"POST", "/v1/auth/login", `{"provider":"traditional","payload":{"email":"` + u.name + `@example.com","password":"` + password + `"}}`, nobody}
 		},
 		change: func(u who, old, new string) ask {
 			return ask{"POST", "/v1/users/" + u.id + "/change-password", `{"oldPassword":"` + old + `","newPassword":"` + new + `"}`, nil}
@@ -177,10 +185,14 @@ var dialects = []*dialect{
 		late:     `503 {"status":false,"error":{"code":1000,"message":"Internal error"}}`,
 		internal: `500 {"status":false,"error":{"code":1000,"message":"Internal error"}}`,
 		whole:    `"firstName":"A","lastName":"B","fullName":"A B","role":"admin"`,
+		session: func(u who, password string) ask {
+			return ask{"POST", "/v1/auth/login", `{"provider":"traditional","payload":{"email":"` + u.name + `@example.com","password":"` + password + `"}}`, nobody}
+		},
+		own: "/v1/users/profile",
 	},
 	{
-		name:          "saymon",
-		administrator: func(testing.TB, string) administrator { return basic("admin", "saymon-admin") },
+		name: "saymon", demoPassword: "saymon-admin",
+		first: func(_ testing.TB, _, password string) administrator { return basic("admin", password) },
 		create: func(name, password string) ask {
 			return ask{"POST", "/node/api/users", `{"login":"` + name + `","password":"` + password + `","permissions":["manage-links"]}`, nil}
 		},
@@ -200,10 +212,14 @@ var dialects = []*dialect{
 		late:     `503 {"code":"ServiceUnavailable","message":"Too many password operations, try again"}`,
 		internal: `500 {"code":"Internal","message":"caused by Error: internal"}`,
 		whole:    `"permissions":["manage-links"]`,
+		session: func(u who, password string) ask {
+			return ask{"POST", "/node/api/users/session", `{"login":"` + u.name + `","password":"` + password + `"}`, nobody}
+		},
+		own: "/node/api/users/current",
 	},
 	{
-		name: "milvus", idIsName: true, dropsNobody: true,
-		administrator: func(testing.TB, string) administrator { return bearer("root:Milvus") },
+		name: "milvus", demoPassword: "Milvus", idIsName: true, dropsNobody: true,
+		first: func(_ testing.TB, _, password string) administrator { return bearer("root:" + password) },
 		create: func(name, password string) ask {
 			return ask{"POST", "/v2/vectordb/users/create", `{"userName":"` + name + `","password":"` + password + `"}`, nil}
 		},
@@ -221,6 +237,32 @@ var dialects = []*dialect{
 		internal: `500 `, // its server says nothing
 		whole:    `"data":[]`,
 	},
+}
+
+// administrator logs in as the demo world's.
+func (d *dialect) administrator(tb testing.TB, url string) administrator {
+	tb.Helper()
+	return d.first(tb, url, d.demoPassword)
+}
+
+// nobody puts no credentials on a request.
+func nobody(*http.Request) {}
+
+// holderOf puts on a request what an answer has given to its receiver, a session's
+// cookie or an access token; nil: neither.
+func holderOf(a answer) func(*http.Request) {
+	var in struct {
+		Data struct{ AccessToken struct{ Token string } }
+	}
+	_ = json.Unmarshal([]byte(a.body), &in)
+	cookie, _, _ := strings.Cut(a.header.Get("Set-Cookie"), ";")
+	switch {
+	case in.Data.AccessToken.Token != "":
+		return bearer(in.Data.AccessToken.Token)
+	case cookie != "":
+		return func(r *http.Request) { r.Header.Set("Cookie", cookie) }
+	}
+	return nil
 }
 
 // judge is the verdict on an answer. What is refused for lack of room says when
@@ -261,8 +303,9 @@ func (d *dialect) id(name string, a answer) string {
 	return is.ID + is.User.ID + is.Data.ID + is.Data.User.ID
 }
 
-// web is the connections of the drivers' clients, as many as they like.
-var web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}}
+// web is the connections of the drivers' clients, as many as they like. A server
+// answers within half a minute, busy or not.
+var web = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 1000, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}}
 
 // put asks and judges the answer.
 func (d *dialect) put(url string, a ask, by administrator) (answer, verdict) {

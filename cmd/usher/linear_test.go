@@ -96,8 +96,9 @@ type subject struct {
 	history []porcupine.Operation
 }
 
-// answered counts the operations on all subjects that were answered.
-var answered progress
+// answered counts the operations on all subjects that were answered, interrupted
+// those that no answer came to.
+var answered, interrupted progress
 
 // next picks what to ask next: mostly what should succeed, and often what should
 // have succeeded a moment ago.
@@ -130,6 +131,7 @@ func (s *subject) note(op operation, out outcome, client int, call, back int64) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if out.verdict == failed {
+		interrupted.Add(1)
 		if op.verb == "login" {
 			return // changes nothing, says nothing
 		}
@@ -317,7 +319,8 @@ func TestLinearizable(t *testing.T) {
 	linearizable(t, random, administrators(t, p.url, dialects...), func() string { return p.url })
 }
 
-// And so they do if the server is killed and started again all the while.
+// And so they do if the server is killed and started again all the while, some of
+// what is asked being interrupted by that.
 func TestLinearizableAcrossRestarts(t *testing.T) {
 	random := chance(t)
 	dir := t.TempDir()
@@ -327,6 +330,7 @@ func TestLinearizableAcrossRestarts(t *testing.T) {
 	administrators := administrators(t, p.url, dialects...)
 	moments := rand.New(rand.NewPCG(random.Uint64(), 0))
 	done := make(chan struct{})
+	before := interrupted.Load()
 	go func() {
 		defer close(done)
 		linearizable(t, random, administrators, func() string { return at.Load().(string) })
@@ -335,7 +339,11 @@ func TestLinearizableAcrossRestarts(t *testing.T) {
 		answered.more(20+moments.IntN(150), done)
 		select {
 		case <-done:
-			t.Logf("%d restarts", restarts)
+			cut := interrupted.Load() - before
+			t.Logf("%d restarts, %d operations interrupted", restarts, cut)
+			if restarts < 3 || cut == 0 {
+				t.Error("too few to tell")
+			}
 			return
 		default:
 			p.kill()

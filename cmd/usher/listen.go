@@ -46,6 +46,12 @@ func errPublicDemo(address string) error {
 	return fmt.Errorf("--demo listens on loopback only, since its passwords are public: %s is not loopback", address)
 }
 
+// errDemoStore refuses an address that others can reach: whoever has the public
+// passwords of the demo accounts would have the store.
+func errDemoStore(db, address string) error {
+	return fmt.Errorf("%s was filled by --demo, whose passwords are public, and is served on loopback only: %s is not loopback; give --db another file", db, address)
+}
+
 // errPlain refuses an address that others can reach, if what they send would
 // cross the network for everybody to read.
 func errPlain(address string) error {

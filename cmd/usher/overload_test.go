@@ -43,6 +43,9 @@ func mostMemory(hash password.Params) float64 {
 // same cores.
 const generous = 5 * time.Second
 
+// patience is how long a member of the crowd asks for one thing at most.
+const patience = 5 * time.Minute
+
 // burden is what a server has had to carry.
 type burden struct {
 	changed, refused, late int             // password changes
@@ -67,7 +70,7 @@ type member struct {
 // to, for a while and until each has once, and holds what a server promises
 // against what it does:
 //   - a change is done, or refused in the API's own words, with a time to come
-//     back, and who comes back is served in the end;
+//     back, and who comes back is served in the end, and before patience is out;
 //   - who needs no hash is answered all the while;
 //   - memory stays below mostMemory;
 //   - what was acknowledged holds, then and after the server was killed.
@@ -88,13 +91,13 @@ func overloaded(tb testing.TB, program string, lasting time.Duration, hash passw
 		}
 		working.Wait()
 	}
-	// insist asks until it is neither refused nor late.
+	// insist asks until it is neither refused nor late, but not for ever.
 	var mu sync.Mutex
 	insist := func(d *dialect, a ask) (answer, verdict) {
-		for {
+		for begun := time.Now(); ; {
 			asked := time.Now()
 			got, said := d.put(p.url, a, by[d])
-			if said != refused && (said != late || time.Since(asked) < edge.DefaultTimeout) {
+			if said != refused && (said != late || time.Since(asked) < edge.DefaultTimeout) || time.Since(begun) > patience {
 				return got, said
 			}
 			mu.Lock()
@@ -198,7 +201,6 @@ func (b *burden) watch(tb testing.TB, mu *sync.Mutex, url string, by map[*dialec
 	tb.Helper()
 	var watching sync.WaitGroup
 	done := make(chan struct{})
-	nobody := func(*http.Request) {}
 	for i, a := range []ask{
 		{"GET", "/api/session?_cookie=false", "", by[dialects[0]]},
 		{"GET", "/v1/users?limit=1", "", by[dialects[1]]},

@@ -279,6 +279,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
+	if err := checkDemoStore(ctx, store, s.db, listeners); err != nil {
+		return err
+	}
 	open := newConnections(s.maxConnections, logger)
 	open.register(metrics)
 	servers := make([]*http.Server, len(listeners))
@@ -303,6 +306,22 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		}
 	}
 	return serveUntil(ctx, servers, listeners, logger)
+}
+
+// checkDemoStore refuses to serve the demo world where others can reach it, though
+// --demo was given to an earlier start.
+func checkDemoStore(ctx context.Context, store *storage.Store, db string, listeners []listening) error {
+	for _, l := range listeners {
+		if isLoopback(l.Addr()) {
+			continue
+		}
+		demo, err := handlers.FilledWithDemo(ctx, store)
+		if err == nil && demo {
+			err = errDemoStore(db, l.Addr().String())
+		}
+		return err
+	}
+	return nil
 }
 
 // unrecorded has the log tell what the trail of events has no room for.

@@ -216,6 +216,29 @@ func TestBeyondLoopback(t *testing.T) {
 	}
 }
 
+// What --demo has filled, others cannot reach at a later start either, whichever
+// flags it is given; nor once the accounts have other passwords.
+func TestDemoStoreBeyondLoopback(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := newAuthority(t).files(t, dir, 1, time.Now().Add(time.Hour))
+	demo := start(t, dir, nil, "--demo", "--db", "usher.db")
+	send(t, "PUT", demo.url+"/node/api/users/5e78c51788c61a1fbf34b673/password", `{"newPassword":"another-1"}`, basic("admin", "saymon-admin")).expect(t, 200, "")
+	demo.kill()
+	for _, args := range [][]string{
+		{"--insecure", "--listen", "0.0.0.0:0"},
+		{"--tls-cert", cert, "--tls-key", key, "--listen", "127.0.0.1:0", "--listen", "milvus=0.0.0.0:0"},
+	} {
+		said := outputOf(t, dir, 1, append([]string{"serve"}, args...)...)
+		if !strings.Contains(said, "usher.db was filled by --demo, whose passwords are public") || strings.Contains(said, `"listening"`) {
+			t.Errorf("%v: %s", args, said)
+		}
+	}
+	again := start(t, dir, nil, "--insecure")
+	if a := send(t, "GET", again.url+"/node/api/users/current", "", basic("admin", "saymon-admin")); a.status != http.StatusOK {
+		t.Errorf("on loopback: %s", a)
+	}
+}
+
 // Only a declared proxy says who calls.
 func TestTrustedProxy(t *testing.T) {
 	from := func(forwarded string) func(*http.Request) {
