@@ -18,11 +18,12 @@ import (
 // connections bounds how many connections there are at once, over all places
 // together, and how many requests, which HTTP/2 has many of on one connection.
 //
-// At the limit a new connection takes the place of the one that has been idle
-// longest, between two requests, or else of one that has not sent the headers of
-// its first request in a second: clients that are slow on purpose keep nobody out
-// so. If all are busy it is refused: with a 503 in plain text, or, if it would
-// speak TLS, by closing it, since a handshake is work.
+// At the limit a new connection takes the place of one that has not sent the
+// headers of its first request in a second, or else of the one that has been idle
+// longest, between two requests, or else of the one that has been busy longest, if
+// that is more than longRequest: clients that are slow on purpose keep others out
+// for no longer. If none of them is there it is refused: with a 503 in plain text, or, if
+// it would speak TLS, by closing it, since a handshake is work.
 type connections struct {
 	max    int // 0: any number
 	logger *slog.Logger
@@ -31,6 +32,7 @@ type connections struct {
 	open     map[*connection]struct{}
 	idle     *list.List // of *connection between two requests, the longest first
 	silent   *list.List // of *connection before its first request, the longest first
+	busy     *list.List // of *connection with a request under way, the longest first
 	refused  int
 	reported time.Time // when a refusal was logged last
 
@@ -40,7 +42,7 @@ type connections struct {
 }
 
 func newConnections(limit int, logger *slog.Logger) *connections {
-	return &connections{max: limit, logger: logger, open: map[*connection]struct{}{}, idle: list.New(), silent: list.New()}
+	return &connections{max: limit, logger: logger, open: map[*connection]struct{}{}, idle: list.New(), silent: list.New(), busy: list.New()}
 }
 
 // register shows the numbers among the metrics.
@@ -63,9 +65,9 @@ func (c *connections) register(registry *prometheus.Registry) {
 type connection struct {
 	*net.TCPConn // and not net.Conn: its CloseWrite lets an answer arrive whose request is not read to its end
 	all          *connections
-	since        time.Time // accepted
+	since        time.Time // accepted; of a busy one when its request began
 	place        *list.Element
-	in           *list.List // where place is; nil: a request is being answered
+	in           *list.List // where place is
 }
 
 func (c *connection) Close() error {
@@ -120,11 +122,15 @@ func (c *connections) admit(one *connection) bool {
 
 // dispensable is the connection that a new one may take the place of; nil: none.
 func (c *connections) dispensable(now time.Time) *connection {
-	if longest := c.idle.Front(); longest != nil {
-		return longest.Value.(*connection)
-	}
-	if longest := c.silent.Front(); longest != nil && now.Sub(longest.Value.(*connection).since) > silence {
-		return longest.Value.(*connection)
+	for _, of := range []struct {
+		list *list.List
+		than time.Duration
+	}{{c.silent, silence}, {c.idle, -time.Hour}, {c.busy, longRequest}} {
+		if longest := of.list.Front(); longest != nil {
+			if one := longest.Value.(*connection); now.Sub(one.since) > of.than {
+				return one
+			}
+		}
 	}
 	return nil
 }
@@ -160,7 +166,8 @@ func (c *connections) state(given net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateActive:
-		one.wait(nil)
+		one.since = time.Now()
+		one.wait(c.busy)
 	case http.StateIdle:
 		one.wait(c.idle)
 	case http.StateNew, http.StateHijacked, http.StateClosed: // it waits already, or is forgotten when it is closed
@@ -172,6 +179,9 @@ const (
 	// silence is how long a new connection may keep quiet where others want its
 	// place; else the time for headers counts.
 	silence = time.Second
+	// longRequest is how long a request may take where others want its connection's
+	// place: longer than the longest queue of hashes lasts.
+	longRequest = 10 * time.Second
 	// A refused client gets this long to send the rest of what it was about to
 	// send, and to read why it is refused; so many connections do at once.
 	refusalTime = time.Second

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"io"
@@ -125,6 +126,32 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	close(leave)
 	eventually(t, "all have their answers", func() bool { return count(open.idle.Len) == most })
+}
+
+// Who keeps a place without a use for it gives way first, and who has one last.
+func TestWhoGivesWay(t *testing.T) {
+	c, now := newConnections(1, newLogger("json", io.Discard)), time.Now()
+	put := func(in *list.List, age time.Duration) *connection {
+		one := &connection{all: c, since: now.Add(-age)}
+		one.wait(in)
+		return one
+	}
+	put(c.busy, longRequest)
+	quiet := put(c.silent, silence)
+	if got := c.dispensable(now); got != nil {
+		t.Errorf("one gives way that is busy, or has just come: %v", got.since)
+	}
+	wants := func(next *connection) {
+		t.Helper()
+		if got := c.dispensable(now); got != next {
+			t.Errorf("another gives way: %+v", got)
+		}
+	}
+	c.forget(c.busy.Front().Value.(*connection))
+	wants(put(c.busy, longRequest+1))
+	wants(put(c.idle, 0))
+	quiet.since = now.Add(-silence - 1)
+	wants(quiet)
 }
 
 // The program has the limit that it is given, and shows what becomes of it.

@@ -853,8 +853,10 @@ What each request may take:
 | the time between two requests | %[5]s | the connection ends |
 | request line and headers | %[6]d KiB | 431; the connection ends |
 | a body | %[7]d MiB | as below; the connection ends |
-| bodies of %[10]d KiB and more, at once | %[11]d | others of that size wait |
-| connections, and requests, at once | %[1]s--max-connections%[1]s (1000) | the connection longest idle makes room, or one that has said nothing for %[8]s; else 503 with Retry-After (over TLS: closed) |
+| bodies of %[10]d KiB and more, being decoded and answered at once | %[11]d | others of that size wait |
+| bodies of %[14]d KiB and more, being read at once | %[15]d, each for %[16]s | others of that size wait; as below; the connection ends |
+| what an HTTP/2 connection may send before it is read | %[12]d KiB | the client is to wait |
+| connections, and requests, at once | %[1]s--max-connections%[1]s (1000) | one that has said nothing for %[8]s makes room, else the one longest idle, else the one whose request has taken longest, if that is more than %[13]s; else 503 with Retry-After (over TLS: closed) |
 | requests at once on a connection, over HTTP/2 | %[9]d | the client is to wait |
 
 In the tables below, %[1]s…%[1]s stands for the rest of a long answer, and "the usual"
@@ -864,7 +866,8 @@ closed it. An answer in plain text that all four share comes from the server's
 reading of HTTP, before any API is asked. Milvus answers most failures with 200
 and a code. No answer is a 5xx, but for 501 and 505, by which HTTP names what of
 it a server does not speak (RFC 9112, 6.1; RFC 9110, 15.6.6).
-`, "`", usual.readHeader, usual.read, usual.write, usual.idle, (maxHeaderBytes+4096)>>10, edge.DefaultBodyLimit>>20, silence, maxStreams, edge.LargeBody>>10, edge.MaxLargeBodies)
+`, "`", usual.readHeader, usual.read, usual.write, usual.idle, (maxHeaderBytes+4096)>>10, edge.DefaultBodyLimit>>20, silence, maxStreams, edge.LargeBody>>10, edge.MaxLargeBodies,
+		maxUnread>>10, longRequest, edge.HugeBody>>10, edge.MaxHugeBodies, edge.HugeTime)
 	for _, g := range groups {
 		fmt.Fprintf(&b, "\n## %s\n", g.title)
 		if g.about != "" {

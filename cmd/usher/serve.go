@@ -151,7 +151,11 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 		return fmt.Errorf("--max-connections: %d is less than none", s.maxConnections)
 	}
 	for _, network := range s.trustedProxies {
-		if ones, _ := network.Mask.Size(); ones == 0 {
+		ones, bits := network.Mask.Size()
+		if bits == 8*net.IPv6len && network.IP.To4() != nil {
+			ones -= 8 * (net.IPv6len - net.IPv4len) // ::ffff:0:0/96 is all of IPv4
+		}
+		if ones <= 0 {
 			return fmt.Errorf("--trusted-proxy: %s is everybody, who could then name any address", network.String())
 		}
 	}
@@ -206,7 +210,10 @@ const (
 	maxHeaderBytes = 16 << 10
 	// maxStreams is how many requests one HTTP/2 connection has at once: the least
 	// that RFC 9113 (6.5.2) recommends.
-	maxStreams   = 100
+	maxStreams = 100
+	// maxUnread is how much of its requests' bodies an HTTP/2 connection may send
+	// before it is read, in bytes; RFC 9113 (6.9.2) begins with that.
+	maxUnread    = 64 << 10
 	drainTimeout = 10 * time.Second
 )
 
@@ -378,7 +385,11 @@ func newServer(handler http.Handler, logger *slog.Logger, l limits, open *connec
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn), ConnState: open.state,
 		ReadHeaderTimeout: l.readHeader, ReadTimeout: l.read, WriteTimeout: l.write,
 		IdleTimeout: l.idle, MaxHeaderBytes: maxHeaderBytes,
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: l.read, WriteByteTimeout: l.write},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, SendPingTimeout: l.read, WriteByteTimeout: l.write,
+			// What arrives is held whether or not anybody reads it.
+			MaxReceiveBufferPerConnection: maxUnread, MaxReceiveBufferPerStream: maxUnread,
+		},
 	}
 	if cert != nil {
 		server.TLSConfig = cert.config()

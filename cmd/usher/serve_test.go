@@ -498,6 +498,7 @@ func TestSettings(t *testing.T) {
 		{"encrypted and insecure", nil, []string{"serve", "--tls-cert", "x", "--tls-key", "y", "--insecure"}, "--insecure is for a server without --tls-cert"},
 		{"connections", nil, []string{"serve", "--max-connections", "-1"}, "-1 is less than none"},
 		{"proxy", nil, []string{"serve", "--trusted-proxy", "10.0.0.1"}, "invalid argument"},
+		{"every proxy, mapped", nil, []string{"serve", "--trusted-proxy", "::ffff:0:0/96"}, "is everybody"},
 		{"every proxy", []string{"USHER_TRUSTED_PROXY=10.0.0.0/8,::/0"}, []string{"serve"}, "::/0 is everybody"},
 		{"no port", nil, []string{"serve", "--listen", "localhost"}, "missing port in address"},
 		{"no such API", nil, []string{"serve", "--listen", "acme=127.0.0.1:0"}, `no API is called "acme": there are fusion, applivery, saymon, milvus`},

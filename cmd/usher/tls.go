@@ -17,6 +17,9 @@ import (
 // and two writes may fall into one tick of a file system's clock.
 const reloadInterval = time.Second
 
+// clockSkew is by how much clocks of authorities may be ahead of this one.
+const clockSkew = 5 * time.Minute
+
 // certificate is the server's certificate, as its files had it last.
 type certificate struct {
 	certFile, keyFile string
@@ -25,7 +28,8 @@ type certificate struct {
 }
 
 // loadCertificate reads a certificate, with its chain, and its key from PEM
-// files. Errors: they cannot be read, do not belong together, or have expired.
+// files. Errors: they cannot be read, do not belong together, have expired, or are
+// not good yet.
 func loadCertificate(certFile, keyFile string) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
 	if _, err := c.refresh(); err != nil {
@@ -59,6 +63,10 @@ func (c *certificate) refresh() (changed bool, err error) {
 	if ends := pair.Leaf.NotAfter; time.Now().After(ends) {
 		return true, fmt.Errorf("the certificate was good until %s", ends.Format(time.RFC3339))
 	}
+	if begins := pair.Leaf.NotBefore; time.Now().Add(clockSkew).Before(begins) {
+		c.seen = "" // to be looked at again: it will be good
+		return true, fmt.Errorf("the certificate is good from %s", begins.Format(time.RFC3339))
+	}
 	c.current.Store(&pair)
 	return true, nil
 }
@@ -68,16 +76,19 @@ func (c *certificate) refresh() (changed bool, err error) {
 func (c *certificate) watch(ctx context.Context, every time.Duration, logger *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
+	for said := ""; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		switch changed, err := c.refresh(); {
+		case err != nil && err.Error() == said:
 		case err != nil:
+			said = err.Error()
 			logger.ErrorContext(ctx, "certificate kept, since the new one is no good", "error", err)
 		case changed:
+			said = ""
 			logger.InfoContext(ctx, "certificate reloaded", "not_after", c.current.Load().Leaf.NotAfter)
 		}
 	}

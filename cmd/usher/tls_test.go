@@ -64,8 +64,14 @@ func (a *authority) sign(t *testing.T, template, parent *x509.Certificate) ([]by
 // files writes a certificate of 127.0.0.1 and its key, and gives their paths.
 func (a *authority) files(t *testing.T, dir string, serial int64, until time.Time) (cert, key string) {
 	t.Helper()
+	return a.filesFrom(t, dir, serial, time.Time{}, until)
+}
+
+// filesFrom is files for a certificate that is good from some time on.
+func (a *authority) filesFrom(t *testing.T, dir string, serial int64, from, until time.Time) (cert, key string) {
+	t.Helper()
 	der, private := a.sign(t, &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "usher"}, NotAfter: until,
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "usher"}, NotBefore: from, NotAfter: until,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, a.cert)
 	secret, err := x509.MarshalECPrivateKey(private)
@@ -191,6 +197,24 @@ func TestStartWithABadCertificate(t *testing.T) {
 	out, err := command(t, empty, nil, "serve", "--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key).CombinedOutput()
 	if left, _ := os.ReadDir(empty); err == nil || len(left) != 0 || !strings.Contains(string(out), "was good until") {
 		t.Errorf("%v, left behind: %v, said: %s", err, left, out)
+	}
+}
+
+// A certificate that is not good yet does not take the place of one that is; it is
+// looked at until it is.
+func TestCertificateThatIsNotGoodYet(t *testing.T) {
+	a, dir := newAuthority(t), t.TempDir()
+	c, err := loadCertificate(a.files(t, dir, 1, time.Now().Add(time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.filesFrom(t, dir, 2, time.Now().Add(clockSkew+3*time.Second), time.Now().Add(time.Hour))
+	if _, err := c.refresh(); err == nil || !strings.Contains(err.Error(), "is good from") || c.current.Load().Leaf.SerialNumber.Int64() != 1 {
+		t.Errorf("%v", err)
+	}
+	eventually(t, "it is good", func() bool { _, err := c.refresh(); return err == nil })
+	if serial := c.current.Load().Leaf.SerialNumber.Int64(); serial != 2 {
+		t.Error(serial)
 	}
 }
 

@@ -314,17 +314,39 @@ func wholeNumber(s string) (string, bool) {
 // blank says whether there is nothing but what JSON takes for space.
 func blank(b []byte) bool { return len(bytes.TrimLeft(b, " \t\r\n")) == 0 }
 
-// A body of some hundred bytes is what these APIs are for; one of LargeBody bytes
-// and more waits until it is one of MaxLargeBodies in the process, and stays so
-// until it is answered: decoded, a body takes up to 25 times its size (a list of
-// empty objects does), and a caller may send as many as there are connections.
-// Nobody waits behind them but others of their size.
+// A body of some hundred bytes is what these APIs are for. A caller may send as
+// many larger ones as there are connections, and so they are in hand a few at a
+// time, in the process; nobody waits behind them but others of their size.
+//
+// One of LargeBody bytes and more, once it has been read, waits until it is one of
+// MaxLargeBodies, and stays so until it is answered: decoded, a body takes up to 25
+// times its size (a list of empty objects does). How long that lasts is up to the
+// server alone.
+//
+// What a body has beyond HugeBody bytes is read for one of MaxHugeBodies at a time,
+// within HugeTime, since how long that lasts is up to the caller.
 const (
 	LargeBody      = 8 << 10
 	MaxLargeBodies = 8
+	HugeBody       = 64 << 10
+	MaxHugeBodies  = 32
+	HugeTime       = 5 * time.Second
 )
 
-var largeBodies = make(chan struct{}, MaxLargeBodies)
+var (
+	largeBodies = make(chan struct{}, MaxLargeBodies)
+	hugeBodies  = make(chan struct{}, MaxHugeBodies)
+)
+
+// enter waits for a place among bodies.
+func enter(ctx context.Context, bodies chan<- struct{}) error {
+	select {
+	case bodies <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // rawBody reads the body within the time that the API leaves to the request; as
 // long as that is the edge's own, the server's ReadTimeout bounds it, and the
@@ -339,23 +361,34 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 	call := CallFrom(ctx)
 	deadline, _ := ctx.Deadline()
 	shortened := deadline.Before(call.deadline)
-	if shortened {
-		_ = http.NewResponseController(call.writer).SetReadDeadline(deadline) // a recorder of a test has none
+	readUntil := func(t time.Time) {
+		_ = http.NewResponseController(call.writer).SetReadDeadline(t) // a recorder of a test has none
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, min(limit+1, LargeBody)))
-	if err == nil && len(raw) == LargeBody {
-		select {
-		case largeBodies <- struct{}{}:
-			call.large = true
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	if shortened {
+		readUntil(deadline)
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.Body, min(limit+1, HugeBody)))
+	if err == nil && len(raw) == HugeBody {
+		if err := enter(ctx, hugeBodies); err != nil {
+			return nil, err
+		}
+		if soon := time.Now().Add(HugeTime); soon.Before(deadline) {
+			shortened = true
+			readUntil(soon)
 		}
 		var rest []byte
-		rest, err = io.ReadAll(io.LimitReader(r.Body, limit+1-LargeBody))
+		rest, err = io.ReadAll(io.LimitReader(r.Body, limit+1-HugeBody))
+		<-hugeBodies
 		raw = append(raw, rest...)
 	}
+	if err == nil && len(raw) >= LargeBody && int64(len(raw)) <= limit {
+		if err := enter(ctx, largeBodies); err != nil {
+			return nil, err
+		}
+		call.large = true
+	}
 	if shortened && err == nil && int64(len(raw)) <= limit {
-		_ = http.NewResponseController(call.writer).SetReadDeadline(time.Time{})
+		readUntil(time.Time{})
 	}
 	switch {
 	case err != nil: // it came too slowly, too: that is the caller's doing, and no failure of ours

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -296,5 +299,50 @@ func TestFewLargeBodiesAtOnce(t *testing.T) {
 	}
 	if len(largeBodies) != 0 {
 		t.Errorf("%d are held by nobody", len(largeBodies))
+	}
+}
+
+// Who sends a large body slowly keeps no other's waiting, and a huge one those of
+// its size alone.
+func TestSlowLargeBodies(t *testing.T) {
+	s := serve(t, func(s *server) { s.options.Logger = slog.New(slog.DiscardHandler) })
+	ended := make(chan struct{}, MaxHugeBodies+MaxLargeBodies)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r)
+		ended <- struct{}{}
+	}))
+	t.Cleanup(server.Close) // once the slow ones are gone
+	const small = `{"role":"user","secret":"12345678"}`
+	slow := func(sent int) {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_, _ = fmt.Fprintf(c, "PATCH /acme/things/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n%s", strings.Repeat(" ", sent))
+	}
+	for range MaxLargeBodies {
+		slow(LargeBody)
+	}
+	for range MaxHugeBodies {
+		slow(HugeBody)
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(hugeBodies) < MaxHugeBodies; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("huge bodies are not being read")
+		}
+	}
+	began := time.Now()
+	if w := s.do("PATCH", "/acme/things/a", small+strings.Repeat(" ", HugeBody/2)); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if waited := time.Since(began); waited > HugeTime/2 {
+		t.Errorf("it took %v", waited)
+	}
+	for range MaxHugeBodies { // which are too slow
+		<-ended
+	}
+	if w := s.do("PATCH", "/acme/things/a", small+strings.Repeat(" ", HugeBody)); w.Code != 200 || len(hugeBodies) != 0 {
+		t.Errorf("%d %s, %d are held by nobody", w.Code, w.Body, len(hugeBodies))
 	}
 }
