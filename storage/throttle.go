@@ -133,7 +133,7 @@ func (t *throttle) attempt(directory string, by Actor, a *account, realm, name s
 		directory, id string
 		place         uint64
 	}
-	source := network(by.Source)
+	source := Network(by.Source)
 	at.from = maphash.Comparable(t.seed, source)
 	if a != nil {
 		realm, name = a.Realm, a.Name
@@ -150,8 +150,9 @@ func (t *throttle) attempt(directory string, by Actor, a *account, realm, name s
 	return at
 }
 
-// network is what counts as one source.
-func network(source string) string {
+// Network is what counts as one source of requests: an IPv4 address, or the /64 of
+// an IPv6 one; what is no address is returned as it is.
+func Network(source string) string {
 	a, err := netip.ParseAddr(source)
 	if err != nil {
 		return source // whatever stands for an address where there is none

@@ -194,7 +194,9 @@ func TestStartWithABadCertificate(t *testing.T) {
 	a := newAuthority(t)
 	dir, empty := t.TempDir(), t.TempDir()
 	cert, key := a.files(t, dir, 1, time.Now().Add(-time.Minute))
-	out, err := command(t, empty, nil, "serve", "--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key).CombinedOutput()
+	serve := command(t, empty, nil, "serve", "--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
+	defer time.AfterFunc(20*time.Second, func() { _ = serve.Process.Kill() }).Stop() // it would serve for ever
+	out, err := serve.CombinedOutput()
 	if left, _ := os.ReadDir(empty); err == nil || len(left) != 0 || !strings.Contains(string(out), "was good until") {
 		t.Errorf("%v, left behind: %v, said: %s", err, left, out)
 	}

@@ -9,6 +9,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"usher/handlers/edge"
+	"usher/storage"
 )
 
 const (
@@ -46,7 +47,7 @@ func newLimiter(limit int, now func() time.Time) (*limiter, error) {
 // beyond the limit.
 func (l *limiter) admit(call *edge.Call) error {
 	now := l.now()
-	w := l.count(call.Source, now)
+	w := l.count(storage.Network(call.Source), now)
 	ends := w.ends.Truncate(time.Second)
 	if ends.Before(w.ends) {
 		ends = ends.Add(time.Second)

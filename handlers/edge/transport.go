@@ -3,6 +3,7 @@ package edge
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -22,7 +23,25 @@ func sourceOf(proxies []*net.IPNet) echo.IPExtractor {
 	for _, network := range proxies {
 		trust = append(trust, echo.TrustIPRange(network))
 	}
-	return echo.ExtractIPFromXFFHeader(trust...)
+	extract := echo.ExtractIPFromXFFHeader(trust...)
+	return func(r *http.Request) string {
+		lines := r.Header[echo.HeaderXForwardedFor]
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, ":") }) {
+			return extract(r)
+		}
+		return extract(&http.Request{RemoteAddr: r.RemoteAddr, Header: http.Header{echo.HeaderXForwardedFor: {withoutPorts(lines)}}})
+	}
+}
+
+// withoutPorts is X-Forwarded-For without the ports that some proxies give.
+func withoutPorts(lines []string) string {
+	hops := strings.Split(strings.Join(lines, ","), ",")
+	for i, hop := range hops {
+		if a, err := netip.ParseAddrPort(strings.TrimSpace(hop)); err == nil {
+			hops[i] = a.Addr().String()
+		}
+	}
+	return strings.Join(hops, ",")
 }
 
 // overTLS says whether the caller's own connection is encrypted: because this one
