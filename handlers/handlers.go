@@ -147,7 +147,7 @@ func (h *Handler) Only(name string) (http.Handler, error) {
 // mount serves some of the APIs, and usher's own pages.
 func (h *Handler) mount(vendors []vendor, served []edge.API, everyPath bool) (*echo.Echo, error) {
 	e := echo.New()
-	o := edge.Options{Logger: h.options.Logger, Timeout: h.options.Timeout, EveryPath: everyPath, Header: safeHeaders, TrustedProxies: h.options.TrustedProxies}
+	o := edge.Options{Logger: h.options.Logger, Timeout: h.options.Timeout, EveryPath: everyPath, Header: safeHeaders, TrustedProxies: h.options.TrustedProxies, Busy: &storage.Error{Kind: storage.Busy}}
 	if h.options.Metrics != nil {
 		o.Metrics = h.options.Metrics
 	}
@@ -156,10 +156,7 @@ func (h *Handler) mount(vendors []vendor, served []edge.API, everyPath bool) (*e
 	}
 	mountPages(e, h.store, h.options, vendors, served)
 	if !everyPath {
-		e.GET("/", func(c echo.Context) error {
-			safe(c, safeHeaders)
-			return c.Redirect(http.StatusFound, "/_usher/")
-		})
+		mountPage(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
 	}
 	return e, nil
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -43,6 +44,10 @@ func styleHash(page string) string {
 	sum := sha256.Sum256([]byte(style))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
+
+// Safe puts the headers of every answer onto one that is given before any API is
+// asked.
+func Safe(header http.Header) { maps.Copy(header, safeHeaders) }
 
 func safe(c echo.Context, headers http.Header) {
 	for name, values := range headers {

@@ -56,7 +56,7 @@ func TestSafeHeadersOfPages(t *testing.T) {
 	w := serveAPI(t, "fusion")
 	w.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for _, path := range []string{"/", "/_usher", "/_usher/healthz", "/_usher/readyz", "/_usher/metrics", "/_usher/openapi/fusion.yaml", "/nothing"} {
-		for _, verb := range []string{http.MethodGet, http.MethodHead} {
+		for _, verb := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
 			expectSafe(t, verb+" "+path, w.do(t, w.request(t, verb, path, "")).header)
 		}
 	}

@@ -18,15 +18,23 @@ var indexHTML string
 
 var indexPage = template.Must(template.New("index").Parse(indexHTML))
 
+// mountPage serves a page, and says which verbs it takes.
+func mountPage(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.Match([]string{http.MethodGet, http.MethodHead}, path, func(c echo.Context) error {
+		safe(c, safeHeaders)
+		return h(c)
+	})
+	e.OPTIONS(path, func(c echo.Context) error {
+		safe(c, safeHeaders)
+		c.Response().Header().Set(echo.HeaderAllow, "OPTIONS, GET, HEAD")
+		return c.NoContent(http.StatusNoContent)
+	})
+}
+
 // mountPages serves usher's own pages, below /_usher. They answer HEAD, too: on
 // a port where every path is a vendor's, that of a page is not.
 func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor, served []edge.API) {
-	get := func(path string, h echo.HandlerFunc) {
-		e.Match([]string{http.MethodGet, http.MethodHead}, path, func(c echo.Context) error {
-			safe(c, safeHeaders)
-			return h(c)
-		})
-	}
+	get := func(path string, h echo.HandlerFunc) { mountPage(e, path, h) }
 	type entry struct{ Name, Title, Base string }
 	page := struct {
 		Version string

@@ -69,7 +69,11 @@ func banner(s settings, listeners []listening, served []handlers.Summary) string
 		}
 	}
 	if all := at[""]; s.demo && all != "" {
-		fmt.Fprintf(&b, "\nTry:\n  curl -u Bob:qwerty %s://%s/node/api/users/current\n", scheme, all)
+		curl := "curl"
+		if s.encrypted() {
+			curl += " -k" // of a developer's machine, whose certificate is hardly for this address
+		}
+		fmt.Fprintf(&b, "\nTry:\n  %s -u Bob:qwerty %s://%s/node/api/users/current\n", curl, scheme, all)
 	}
 	if !s.milvusAuth {
 		b.WriteString("\nMilvus asks nobody who they are (--milvus-auth=false).\n")

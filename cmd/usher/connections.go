@@ -3,16 +3,21 @@ package main
 import (
 	"container/list"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"usher/handlers"
 )
 
 // connections bounds how many connections there are at once, over all places
@@ -28,13 +33,14 @@ type connections struct {
 	max    int // 0: any number
 	logger *slog.Logger
 
-	mu       sync.Mutex
-	open     map[*connection]struct{}
-	idle     *list.List // of *connection between two requests, the longest first
-	silent   *list.List // of *connection before its first request, the longest first
-	busy     *list.List // of *connection with a request under way, the longest first
-	refused  int
-	reported time.Time // when a refusal was logged last
+	mu        sync.Mutex
+	open      map[*connection]struct{}
+	idle      *list.List // of *connection between two requests, the longest first
+	silent    *list.List // of *connection before its first request, the longest first
+	busy      *list.List // of *connection with a request under way, the longest first
+	refused   int
+	displaced int       // made room for others
+	reported  time.Time // when a refusal was logged last
 
 	refusing        atomic.Int64 // refusals under way
 	requests        atomic.Int64 // being answered
@@ -57,6 +63,7 @@ func (c *connections) register(registry *prometheus.Registry) {
 	registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "usher_connections", Help: "Connections that are open."}, number(func() int { return len(c.open) })),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "usher_connections_refused_total", Help: "Connections refused, there being too many."}, number(func() int { return c.refused })),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "usher_connections_displaced_total", Help: "Connections closed to make room for others."}, number(func() int { return c.displaced })),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "usher_requests_refused_total", Help: "Requests refused, there being too many."}, func() float64 { return float64(c.requestsRefused.Load()) }),
 	)
 }
@@ -87,6 +94,13 @@ type counted struct {
 func (l counted) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.Listener.Accept()
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			// The process has fewer descriptors than connections it may have.
+			if l.all.displace(time.Now()) {
+				time.Sleep(time.Millisecond) // whoever reads from it lets go of it
+				continue
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -102,21 +116,34 @@ func (l counted) Accept() (net.Conn, error) {
 func (c *connections) admit(one *connection) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.max > 0 && len(c.open) >= c.max {
-		victim := c.dispensable(one.since)
-		if victim == nil {
-			c.refused++
-			if one.since.Sub(c.reported) > time.Minute {
-				c.reported = one.since
-				c.logger.Warn("connections refused", "max", c.max, "refused_so_far", c.refused)
-			}
-			return false
+	if c.max > 0 && len(c.open) >= c.max && !c.displaceLocked(one.since) {
+		c.refused++
+		if one.since.Sub(c.reported) > time.Minute {
+			c.reported = one.since
+			c.logger.Warn("connections refused", "max", c.max, "refused_so_far", c.refused)
 		}
-		c.forget(victim)
-		_ = victim.TCPConn.Close() // its server finds out
+		return false
 	}
 	c.open[one] = struct{}{}
 	one.wait(c.silent)
+	return true
+}
+
+// displace makes room, if it can be made.
+func (c *connections) displace(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.displaceLocked(now)
+}
+
+func (c *connections) displaceLocked(now time.Time) bool {
+	victim := c.dispensable(now)
+	if victim == nil {
+		return false
+	}
+	c.displaced++
+	c.forget(victim)
+	_ = victim.TCPConn.Close() // its server finds out
 	return true
 }
 
@@ -180,13 +207,22 @@ const (
 	// place; else the time for headers counts.
 	silence = time.Second
 	// longRequest is how long a request may take where others want its connection's
-	// place: longer than the longest queue of hashes lasts.
+	// place: longer than a full queue of hashes lasts, some four seconds.
 	longRequest = 10 * time.Second
 	// A refused client gets this long to send the rest of what it was about to
 	// send, and to read why it is refused; so many connections do at once.
 	refusalTime = time.Second
 	maxRefusing = 64
 )
+
+// refusalAnswer is what a refused client hears.
+var refusalAnswer = sync.OnceValue(func() string {
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Content-Length": {strconv.Itoa(len(refusal))}, "Retry-After": {"1"}, "Connection": {"close"}}
+	handlers.Safe(header)
+	var b strings.Builder
+	_ = header.Write(&b)
+	return "HTTP/1.1 503 Service Unavailable\r\n" + b.String() + "\r\n" + refusal
+})
 
 // refuse says why, and closes. What the client has sent is read, or its system
 // would throw the answer away.
@@ -202,8 +238,7 @@ func (c *connections) refuse(conn *net.TCPConn, encrypted bool) {
 		defer c.refusing.Add(-1)
 		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(refusalTime))
-		_, err := io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"+
-			"Content-Length: "+strconv.Itoa(len(refusal))+"\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"+refusal)
+		_, err := io.WriteString(conn, refusalAnswer())
 		if err == nil && conn.CloseWrite() == nil {
 			_, _ = io.Copy(io.Discard, io.LimitReader(conn, maxHeaderBytes))
 		}
@@ -226,6 +261,7 @@ func (c *connections) bound(next http.Handler, lasting bool) http.Handler {
 		}
 		if c.max > 0 && running > int64(c.max) {
 			c.requestsRefused.Add(1)
+			handlers.Safe(w.Header())
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "There are as many requests as this server takes; try again.", http.StatusServiceUnavailable)
 			return

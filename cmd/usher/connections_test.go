@@ -4,12 +4,18 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // Write keeps what a logger of this process writes.
@@ -115,10 +121,16 @@ func TestConnectionsAreBounded(t *testing.T) {
 	eventually(t, "one has its answer", func() bool { return count(open.idle.Len) == 1 })
 	silent := dial(t, address, "GET / HTTP/1.1\r\nX-Slow: ") // in the place of that one
 	eventually(t, "it is there", func() bool { return count(open.silent.Len) == 1 })
+	came := func(at time.Time) { // whatever time the test takes
+		open.mu.Lock()
+		defer open.mu.Unlock()
+		open.silent.Front().Value.(*connection).since = at
+	}
+	came(time.Now().Add(time.Hour))
 	if refused := closed(t, dial(t, address, brief)); !strings.HasPrefix(refused, "HTTP/1.1 503 ") {
 		t.Errorf("all are busy, or have not had the time to say what they want: %q", refused)
 	}
-	time.Sleep(silence)
+	came(time.Now().Add(-2 * silence))
 	dial(t, address, stay)
 	<-inside
 	if got := closed(t, silent); got != "" {
@@ -211,5 +223,96 @@ func TestRequestsAreBounded(t *testing.T) {
 	_ = response.Body.Close()
 	if response.ProtoMajor != 2 || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" || open.requestsRefused.Load() != 1 {
 		t.Errorf("one too many: %s %d %v", response.Proto, response.StatusCode, response.Header)
+	}
+}
+
+// full is a listener whose process has no descriptor left, once.
+type full struct {
+	net.Listener
+	told atomic.Bool
+}
+
+func (f *full) Accept() (net.Conn, error) {
+	if !f.told.Swap(true) {
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return f.Listener.Accept()
+}
+
+// Where descriptors are fewer than connections may be, one makes room, too.
+func TestFewDescriptors(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	open := newConnections(9, newLogger("json", io.Discard))
+	first := dial(t, l.Addr().String(), "")
+	accepted, err := counted{l, open, false}.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (counted{&full{Listener: l}, open, false}).Accept(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("with nobody to make room: %v", err)
+	}
+	open.state(accepted, http.StateIdle)
+	dial(t, l.Addr().String(), "")
+	second, err := counted{&full{Listener: l}, open, false}.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = second.Close() }()
+	if closed(t, first) != "" || open.displaced != 1 || len(open.open) != 1 {
+		t.Errorf("%d made room, %d are there", open.displaced, len(open.open))
+	}
+}
+
+// A body that nobody reads keeps its answer back no longer than a refusal takes.
+func TestUnreadBody(t *testing.T) {
+	_, address := bounded(t, 9, io.Discard, nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	began := time.Now()
+	answer := closed(t, dial(t, address, "POST / HTTP/1.1\r\nHost: usher\r\nContent-Length: 100000\r\n\r\n "))
+	if took := time.Since(began); !strings.HasPrefix(answer, "HTTP/1.1 418 ") || took > usual.read/3 {
+		t.Errorf("after %v: %q", took, answer)
+	}
+}
+
+// Over HTTP/2 little arrives that nobody has asked for.
+func TestReceiveWindows(t *testing.T) {
+	a := newAuthority(t)
+	cert, err := loadCertificate(a.files(t, t.TempDir(), 1, time.Now().Add(time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, address := bounded(t, 9, io.Discard, cert, func(http.ResponseWriter, *http.Request) {})
+	c, err := (&tls.Dialer{Config: &tls.Config{RootCAs: a.pool, NextProtos: []string{"h2"}}}).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	f := http2.NewFramer(c, c)
+	_, _ = io.WriteString(c, http2.ClientPreface)
+	_, _ = f.WriteSettings(), f.WritePing(false, [8]byte{1})
+	const first = 1<<16 - 1 // RFC 9113, 6.9.2
+	stream, connection := uint32(first), uint32(first)
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch frame := frame.(type) {
+		case *http2.SettingsFrame:
+			if size, ok := frame.Value(http2.SettingInitialWindowSize); ok {
+				stream = size
+			}
+		case *http2.WindowUpdateFrame:
+			connection += frame.Increment
+		case *http2.PingFrame:
+			if stream > maxUnread || connection > maxUnread {
+				t.Errorf("%d bytes a request, %d a connection", stream, connection)
+			}
+			return
+		}
 	}
 }

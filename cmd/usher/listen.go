@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -111,3 +112,38 @@ func (p place) handler(all *handlers.Handler) (http.Handler, error) {
 	}
 	return all.Only(p.api)
 }
+
+// networks are those of a flag, which may be repeated: in CIDR notation, or single
+// addresses.
+type networks []net.IPNet
+
+// Set reads a flag's value: some of them, with commas between.
+func (n *networks) Set(value string) error {
+	if value == "" {
+		return nil
+	}
+	for s := range strings.SplitSeq(value, ",") {
+		s = strings.TrimSpace(s)
+		if a, err := netip.ParseAddr(s); err == nil {
+			s = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()).String()
+		}
+		_, network, err := net.ParseCIDR(s)
+		if err != nil {
+			return fmt.Errorf("%q is no network, as 192.0.2.0/24, and no address", s)
+		}
+		*n = append(*n, *network)
+	}
+	return nil
+}
+
+// String is the value that Set would read.
+func (n *networks) String() string {
+	all := make([]string, len(*n))
+	for i, network := range *n {
+		all[i] = network.String()
+	}
+	return strings.Join(all, ",")
+}
+
+// Type names the value in the help, where no other name is given.
+func (n *networks) Type() string { return "networks" }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,7 +41,7 @@ type settings struct {
 	tlsCert, tlsKey string
 	insecure        bool
 	maxConnections  int
-	trustedProxies  []net.IPNet
+	trustedProxies  networks
 
 	milvusAuth  bool
 	milvusRules string
@@ -78,11 +79,11 @@ as USHER_<API>_ADMIN_PASSWORD. Fusion's is set by the first POST /api instead.`,
 	flags.StringVar(&s.db, "db", "usher.db", "`file` of the store, made if it is missing")
 	flags.BoolVar(&s.demo, "demo", false, "fill an empty store with the demo accounts; without --db the store goes when the server does")
 	flags.StringVar(&s.logFormat, "log-format", "auto", "`format` of the log: text, json, or auto for text on a terminal and json elsewhere")
-	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` of the certificate, its chain behind it; every place speaks TLS then; read again when it changes")
+	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` of the certificate, its chain behind it; every place speaks TLS then; read again when it changes, without a signal (SIGHUP ends the server)")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "PEM `file` of the certificate's key")
 	flags.BoolVar(&s.insecure, "insecure", false, "listen without TLS where other machines can reach it, because something else encrypts")
 	flags.IntVar(&s.maxConnections, "max-connections", 1000, "how many `connections` there may be at once; 0: any number")
-	flags.IPNetSliceVar(&s.trustedProxies, "trusted-proxy", nil, "`network` (192.0.2.0/24) of proxies whose X-Forwarded-For says who calls, and X-Forwarded-Proto: https that they end TLS; may be repeated")
+	flags.Var(&s.trustedProxies, "trusted-proxy", "`network` (192.0.2.0/24) or address of proxies whose X-Forwarded-For says who calls, and X-Forwarded-Proto, by https as its last entry, that they end TLS; may be repeated")
 	s.password.addTo(flags)
 	s.throttle.addTo(flags)
 	flags.IntVar(&s.rateLimit, "applivery-rate-limit", 10_000, "how many `requests` an hour Applivery takes from one address; 0: any number")
@@ -163,6 +164,9 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 		return errors.New("--listen: no address")
 	}
 	for _, l := range s.listen {
+		if l == "" {
+			return fmt.Errorf("--listen: one of the addresses in %q is empty", strings.Join(s.listen, ","))
+		}
 		p, err := parsePlace(l)
 		if err != nil {
 			return fmt.Errorf("--listen: %w", err)

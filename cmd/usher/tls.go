@@ -76,7 +76,7 @@ func (c *certificate) refresh() (changed bool, err error) {
 func (c *certificate) watch(ctx context.Context, every time.Duration, logger *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for said := ""; ; {
+	for said, doubt := "", ""; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -84,11 +84,14 @@ func (c *certificate) watch(ctx context.Context, every time.Duration, logger *sl
 		}
 		switch changed, err := c.refresh(); {
 		case err != nil && err.Error() == said:
+		case err != nil && err.Error() != doubt: // files that are being swapped may be good the next time
+			doubt = err.Error()
+			c.seen = ""
 		case err != nil:
 			said = err.Error()
 			logger.ErrorContext(ctx, "certificate kept, since the new one is no good", "error", err)
 		case changed:
-			said = ""
+			said, doubt = "", ""
 			logger.InfoContext(ctx, "certificate reloaded", "not_after", c.current.Load().Leaf.NotAfter)
 		}
 	}

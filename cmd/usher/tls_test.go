@@ -278,6 +278,7 @@ func TestTrustedProxy(t *testing.T) {
 		"no proxy of ours":             {"10.0.0.0/8", "192.0.2.9", "127.0.0.1"},
 		"a private network is none":    {"127.0.0.0/8", "192.0.2.9, 10.1.2.3", "10.1.2.3"},
 		"no address":                   {"127.0.0.0/8", "nobody", "127.0.0.1"},
+		"one proxy by its address":     {"127.0.0.1", "192.0.2.1, 192.0.2.9:1234", "192.0.2.9"},
 		"IPv6":                         {"127.0.0.0/8", "2001:DB8::9", "2001:db8::9"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -296,7 +297,7 @@ func TestTrustedProxy(t *testing.T) {
 // Cookies are for TLS only if a declared proxy says that it ends it.
 func TestProxyThatEndsTLS(t *testing.T) {
 	over := func(proto string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", proto) }
+		return func(r *http.Request) { r.Header["X-Forwarded-Proto"] = strings.Split(proto, "|") }
 	}
 	behind := start(t, t.TempDir(), nil, "--demo", "--trusted-proxy", "10.0.0.0/8,127.0.0.0/8")
 	beside := start(t, t.TempDir(), nil, "--demo", "--trusted-proxy", "10.0.0.0/8")
@@ -304,7 +305,7 @@ func TestProxyThatEndsTLS(t *testing.T) {
 		p      *process
 		proto  string
 		secure bool
-	}{{behind, "https", true}, {behind, "http", false}, {beside, "https", false}} {
+	}{{behind, "https", true}, {behind, "http", false}, {beside, "https", false}, {behind, "http, https", true}, {behind, "https,http", false}, {behind, "http|https", true}, {behind, "https|http", false}} {
 		a := send(t, "GET", test.p.url+"/api/users", "", basic("admin", "Fusion4dmin"), over(test.proto))
 		if cookie := a.header.Get("Set-Cookie"); cookie == "" || strings.HasSuffix(cookie, "; Secure") != test.secure {
 			t.Errorf("%s: %s", test.proto, cookie)

@@ -79,6 +79,9 @@ type Options struct {
 	Metrics   prometheus.Registerer // nil: none
 	BodyLimit int64                 // bytes; 0: DefaultBodyLimit
 	Timeout   time.Duration         // for a whole request; 0: DefaultTimeout. The server's ReadTimeout should be the same
+	// Busy is what a request fails with that has waited for all of its time until
+	// its body's turn; nil: context.DeadlineExceeded.
+	Busy error
 	// EveryPath has an API answer outside of its roots, too, as its vendor's own
 	// server would: every path and verb that no other route takes is unknown to
 	// it. Of several APIs it is the last.
@@ -88,8 +91,8 @@ type Options struct {
 	Header http.Header
 	// TrustedProxies are the networks whose word counts for who sent a request:
 	// X-Forwarded-For is read from its end, and the first address that is in none
-	// of them is the caller's. If one of them says X-Forwarded-Proto: https, cookies
-	// are for TLS only, as they are over TLS. nil: nobody's does, and neither is
+	// of them is the caller's. If one of them says https last in X-Forwarded-Proto,
+	// cookies are for TLS only, as they are over TLS. nil: nobody's does, and neither is
 	// read.
 	TrustedProxies []*net.IPNet
 }

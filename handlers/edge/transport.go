@@ -45,10 +45,17 @@ func withoutPorts(lines []string) string {
 }
 
 // overTLS says whether the caller's own connection is encrypted: because this one
-// is, or because a proxy that may speak for him says so.
+// is, or because a proxy that may speak for him says so. The last entry of the last
+// X-Forwarded-Proto counts, which is that proxy's own; what stands before it may be
+// the caller's.
 func overTLS(r *http.Request, proxies []*net.IPNet) bool {
-	if r.TLS != nil || len(proxies) == 0 || !strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+	said := r.Header[echo.HeaderXForwardedProto]
+	if r.TLS != nil || len(proxies) == 0 || len(said) == 0 {
 		return r.TLS != nil
+	}
+	last := said[len(said)-1]
+	if !strings.EqualFold(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:]), "https") {
+		return false
 	}
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
 	ip := net.ParseIP(host)

@@ -339,11 +339,14 @@ var (
 )
 
 // enter waits for a place among bodies.
-func enter(ctx context.Context, bodies chan<- struct{}) error {
+func (a *api) enter(ctx context.Context, bodies chan<- struct{}) error {
 	select {
 	case bodies <- struct{}{}:
 		return nil
 	case <-ctx.Done():
+		if a.options.Busy != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return a.options.Busy
+		}
 		return ctx.Err()
 	}
 }
@@ -369,7 +372,7 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 	}
 	raw, err := io.ReadAll(io.LimitReader(r.Body, min(limit+1, HugeBody)))
 	if err == nil && len(raw) == HugeBody {
-		if err := enter(ctx, hugeBodies); err != nil {
+		if err := a.enter(ctx, hugeBodies); err != nil {
 			return nil, err
 		}
 		if soon := time.Now().Add(HugeTime); soon.Before(deadline) {
@@ -382,7 +385,7 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 		raw = append(raw, rest...)
 	}
 	if err == nil && len(raw) >= LargeBody && int64(len(raw)) <= limit {
-		if err := enter(ctx, largeBodies); err != nil {
+		if err := a.enter(ctx, largeBodies); err != nil {
 			return nil, err
 		}
 		call.large = true
