@@ -277,6 +277,37 @@ func TestUnreadBody(t *testing.T) {
 	}
 }
 
+// Over TLS, too, a connection is known for busy while it is, and for idle then.
+func TestConnectionsOverTLS(t *testing.T) {
+	a := newAuthority(t)
+	cert, err := loadCertificate(a.files(t, t.TempDir(), 1, time.Now().Add(time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, leave := make(chan struct{}), make(chan struct{})
+	open, address := bounded(t, 9, io.Discard, cert, func(http.ResponseWriter, *http.Request) {
+		inside <- struct{}{}
+		<-leave
+	})
+	c, err := (&tls.Dialer{Config: &tls.Config{RootCAs: a.pool}}).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: usher\r\n\r\n")
+	<-inside
+	lengths := func() [3]int {
+		open.mu.Lock()
+		defer open.mu.Unlock()
+		return [3]int{open.silent.Len(), open.busy.Len(), open.idle.Len()}
+	}
+	if got := lengths(); got != [3]int{0, 1, 0} {
+		t.Errorf("silent, busy, idle: %v", got)
+	}
+	close(leave)
+	eventually(t, "it idles", func() bool { return lengths() == [3]int{0, 0, 1} })
+}
+
 // Over HTTP/2 little arrives that nobody has asked for.
 func TestReceiveWindows(t *testing.T) {
 	a := newAuthority(t)
