@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -119,4 +120,33 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A sandbox pays for this: a store of some users, made of an image.
+func BenchmarkOpenImage(b *testing.B) {
+	s := open(b)
+	for api := range 4 {
+		for user := range 3 {
+			mustCreate(b, s.Directory(fmt.Sprint(api)), storage.NewUser{Name: fmt.Sprint(user), Roles: []string{"admin"}, Password: "password123"})
+		}
+	}
+	i, err := s.Image(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := storage.Options{Hash: cheap, Volatile: true}
+	dir := b.TempDir()
+	for n := 0; b.Loop(); n++ {
+		o.Path = filepath.Join(dir, fmt.Sprint(n))
+		s, err := storage.OpenImage(b.Context(), o, i)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(len(i.Bytes())), "B/image")
 }

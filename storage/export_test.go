@@ -126,3 +126,8 @@ func (s *Store) FillThrottle(n int) [3]int {
 func (s *Store) FailNamed(name, source string) {
 	_, _ = s.throttle.take(s.throttle.attempt("d", Actor{Source: source}, nil, "", name))
 }
+
+// Connections is how many there are to the file.
+func (s *Store) Connections() int {
+	return s.writer.Stats().OpenConnections + s.reader.Stats().OpenConnections
+}

@@ -111,6 +111,14 @@ func (d *Directory) Authenticate(ctx context.Context, by Actor, c Credentials) (
 	return l, nil
 }
 
+// Unproven returns what Authenticate would for the right password of the user of
+// that name in that realm, and is no login: there is no event, and nobody is asked
+// for anything. Where there is no such user, the Login's User is a zero one.
+func (d *Directory) Unproven(ctx context.Context, realm, name, target string) (Login, error) {
+	l, _, err := d.login(ctx, Credentials{Realm: realm, Name: name, Target: target})
+	return l, err
+}
+
 // recordLogin records that a has logged in, unless the password was replaced or
 // the user deleted while its hash was computed. Errors: WrongPassword, which is
 // recorded instead.

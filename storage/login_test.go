@@ -96,6 +96,34 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
+// Unproven reads what Authenticate does, and does nothing else.
+func TestUnproven(t *testing.T) {
+	s := open(t)
+	verified := count(s)
+	d := s.Directory("d")
+	if _, err := d.Records(storage.Role).Create(t.Context(), admin, storage.Record{ID: "r1", Name: "search"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	mustCreate(t, d, storage.NewUser{ID: "1", Realm: "x", Name: "bob", Password: "of bob", Roles: []string{"search"}})
+	mustCreate(t, d, storage.NewUser{ID: "2", Name: "ann"})
+	before, err := d.Events(t.Context(), storage.EventQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := d.Unproven(t.Context(), "x", "bob", "2")
+	if err != nil || l.User.ID != "1" || len(l.Roles) != 1 || l.Roles[0].ID != "r1" || l.Target == nil || l.Target.ID != "2" {
+		t.Errorf("got %+v, %v", l, err)
+	}
+	l, err = d.Unproven(t.Context(), "y", "bob", "2")
+	if err != nil || l.User.ID != "" || l.Roles != nil || l.Target == nil || l.Target.ID != "2" {
+		t.Errorf("of nobody: %+v, %v", l, err)
+	}
+	after, err := d.Events(t.Context(), storage.EventQuery{})
+	if err != nil || len(after) != len(before) || verified.Load() != 0 {
+		t.Errorf("%d events, then %d, %d hashes, %v", len(before), len(after), verified.Load(), err)
+	}
+}
+
 func TestAuthenticateEvents(t *testing.T) {
 	d := open(t).Directory("d")
 	mustCreate(t, d, storage.NewUser{Name: "bob", Password: "right"})

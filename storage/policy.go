@@ -19,8 +19,11 @@ type Policy struct {
 const selectPolicies = `SELECT id, is_default, document FROM policy WHERE directory = $1`
 
 // Policies returns all policies, in the order in which they were made.
-func (d *Directory) Policies(ctx context.Context) (ps []Policy, err error) {
-	rows, err := d.s.reader.QueryContext(ctx, selectPolicies+` ORDER BY position`, d.name)
+func (d *Directory) Policies(ctx context.Context) ([]Policy, error) {
+	return readPolicies(d.s.reader.QueryContext(ctx, selectPolicies+` ORDER BY position`, d.name))
+}
+
+func readPolicies(rows *sql.Rows, err error) (ps []Policy, _ error) {
 	if err != nil {
 		return nil, wrap(err)
 	}

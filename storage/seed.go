@@ -1,10 +1,14 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Seed is what a directory starts with.
@@ -39,7 +43,7 @@ type SeedDocument struct {
 // Seed puts all of seed into the directory, or nothing. It does so once in a
 // directory's life: done is false if it was seeded before, by whichever process,
 // and then the directory is given the upgrades that it lacks and nothing else.
-// Errors: as Records.Create and CreateUser, and BeforeCommit's.
+// Errors: as Records.Create and CreateUser, in a [SeedError], and BeforeCommit's.
 func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, err error) {
 	// Asked twice, because hashing passwords only to find that nobody wants
 	// them would cost each start a second.
@@ -52,42 +56,74 @@ func (d *Directory) Seed(ctx context.Context, by Actor, seed Seed) (done bool, e
 	case !errors.Is(err, sql.ErrNoRows):
 		return false, wrap(err)
 	}
-	as := make([]account, len(seed.Users))
-	for i, n := range seed.Users {
-		if as[i], err = d.newAccount(ctx, n); err != nil {
-			return false, err
-		}
+	as, err := d.newAccounts(ctx, seed)
+	if err != nil {
+		return false, err
 	}
-	err = d.write(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `INSERT INTO directory (name, seeded_at, seed_upgrades) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			d.name, micros(t.now), len(seed.Upgrades))
-		if err != nil || n == 0 {
-			return err
-		}
-		done = true
-		for kind, records := range seed.Records {
-			for _, r := range records {
-				if err := t.createRecord(ctx, kind, &r); err != nil {
-					return err
-				}
-			}
-		}
-		for i, p := range seed.Policies {
-			if err := t.createPolicy(ctx, p, i); err != nil {
-				return err
-			}
-		}
-		for i := range as {
-			if err := t.createUser(ctx, &as[i].User, as[i].hash, seed.Users[i].Limit); err != nil {
-				return err
-			}
-		}
-		if err := t.record(ctx, by, Seeded, "", d.name, nil); err != nil || seed.BeforeCommit == nil {
+	err = d.write(ctx, func(ctx context.Context, t *tx) (err error) {
+		if done, err = t.seed(ctx, by, seed, as, len(seed.Upgrades)); err != nil || !done || seed.BeforeCommit == nil {
 			return err
 		}
 		return seed.BeforeCommit()
 	})
 	return done && err == nil, err
+}
+
+// newAccounts checks the users of a seed and hashes their passwords, as many at once
+// as there are hashers.
+func (d *Directory) newAccounts(ctx context.Context, seed Seed) ([]account, error) {
+	as := make([]account, len(seed.Users))
+	hashing, ctx := errgroup.WithContext(ctx)
+	hashing.SetLimit(cap(d.s.hasher.slots))
+	for i, n := range seed.Users {
+		hashing.Go(func() (err error) {
+			if as[i], err = d.newAccount(ctx, n); err != nil {
+				return &SeedError{"user", cmp.Or(n.Name, n.ID), err}
+			}
+			return nil
+		})
+	}
+	return as, hashing.Wait()
+}
+
+// SeedError says what of a [Seed] cannot be made, and why.
+type SeedError struct {
+	Kind, Name string // "user", "policy" or a RecordKind; the name, or an id
+	Err        error
+}
+
+// Error returns all of it.
+func (e *SeedError) Error() string { return fmt.Sprintf("%s %q: %v", e.Kind, e.Name, e.Err) }
+
+// Unwrap returns why.
+func (e *SeedError) Unwrap() error { return e.Err }
+
+// seed puts all of seed into the directory, but if it was seeded before; as are its
+// users. It counts as having had so many upgrades.
+func (t *tx) seed(ctx context.Context, by Actor, seed Seed, as []account, upgrades int) (done bool, err error) {
+	n, err := t.exec(ctx, `INSERT INTO directory (name, seeded_at, seed_upgrades) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		t.directory, micros(t.now), upgrades)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	for kind, records := range seed.Records {
+		for _, r := range records {
+			if err := t.createRecord(ctx, kind, &r); err != nil {
+				return false, &SeedError{string(kind), cmp.Or(r.Name, r.ID), err}
+			}
+		}
+	}
+	for i, p := range seed.Policies {
+		if err := t.createPolicy(ctx, p, i); err != nil {
+			return false, &SeedError{"policy", p.ID, err}
+		}
+	}
+	for i := range as {
+		if err := t.createUser(ctx, &as[i].User, as[i].hash, seed.Users[i].Limit); err != nil {
+			return false, &SeedError{"user", as[i].Name, err}
+		}
+	}
+	return true, t.record(ctx, by, Seeded, "", t.directory, nil)
 }
 
 const selectUpgrades = `SELECT seed_upgrades FROM directory WHERE name = $1`

@@ -57,12 +57,18 @@ var ErrOlder = errors.New("the file was written by an older version")
 // want to be it fight over a lock by polling; one connection makes them wait
 // for each other in this process, and is three times as fast. Readers need not wait for it, and get
 // a pool of their own.
-func openSQLite(ctx context.Context, path string, existing bool) (writer, reader *sql.DB, err error) {
-	if !existing {
-		err = makeFile(path)
+//
+// An image is what a new file is to have, and needs none of what a file is asked that
+// somebody else may have written.
+func openSQLite(ctx context.Context, o Options, i *Image) (writer, reader *sql.DB, err error) {
+	switch {
+	case i != nil:
+		err = i.writeFile(o.Path, o.Volatile)
+	case !o.Existing:
+		err = makeFile(o.Path)
 	}
-	if err == nil {
-		err = admit(ctx, path, existing)
+	if err == nil && i == nil {
+		err = admit(ctx, o.Path, o.Existing)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -77,27 +83,42 @@ func openSQLite(ctx context.Context, path string, existing bool) (writer, reader
 	// is replaced, and an event that is pruned, overwritten in the file, where its
 	// bytes would stay until something else needs the room; that costs no more than
 	// can be measured.
-	writer, err = openPool(path, url.Values{
-		"_pragma": {busyTimeout, "synchronous(full)", "foreign_keys(on)", "secure_delete(on)"},
+	synchronous := "synchronous(full)"
+	if o.Volatile {
+		synchronous = "synchronous(off)"
+	}
+	writer, err = openPool(o.Path, url.Values{
+		"_pragma": {busyTimeout, synchronous, "foreign_keys(on)", "secure_delete(on)"},
 		"_txlock": {"immediate"},
 	}, 1)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err = setWAL(ctx, writer); err == nil {
-		err = migrate(ctx, writer)
+	if i == nil {
+		if err = setWAL(ctx, writer); err == nil {
+			err = migrate(ctx, writer)
+		}
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
 	}
-	reader, err = openPool(path, url.Values{
+	reader, err = openPool(o.Path, url.Values{
 		"_pragma": {busyTimeout, "query_only(on)"},
-	}, maxReaders())
+	}, maxReaders(o.Volatile))
 	if err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
+	}
+	if o.Volatile {
+		writer.SetConnMaxIdleTime(volatileIdle)
+		reader.SetConnMaxIdleTime(volatileIdle)
 	}
 	return writer, reader, nil
 }
+
+// volatileIdle is how long a connection to a volatile store is kept that nobody uses.
+// There may be a thousand of these stores, and each connection is two files and some
+// 300 KB.
+const volatileIdle = 5 * time.Second
 
 // makeFile makes an empty file at path, unless there is one.
 func makeFile(path string) error {
@@ -119,8 +140,14 @@ func makeFile(path string) error {
 }
 
 // maxReaders is how many connections read: at least four, so that a long list
-// does not hold up logins on one core.
-func maxReaders() int { return max(4, runtime.GOMAXPROCS(0)) }
+// does not hold up logins on one core. A volatile store has one for each that there
+// has to be: for what is long, and for what is short.
+func maxReaders(volatile bool) int {
+	if volatile {
+		return 2
+	}
+	return max(4, runtime.GOMAXPROCS(0))
+}
 
 // checkRegular refuses what can be no store.
 func checkRegular(is fs.FileInfo) error {

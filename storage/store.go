@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"usher/storage/password"
@@ -40,6 +41,10 @@ type Options struct {
 	// Existing refuses a file that is missing, and one of an older version, which
 	// a server of that version may have open (ErrOlder).
 	Existing bool
+	// Volatile is for a store that need not outlive its process, such as one of a
+	// thousand: no change waits for the disk, and a power cut may leave the file
+	// damaged. It has few connections, and none while nobody uses it.
+	Volatile bool
 	// Hash is what new password hashes cost; zero means password.DefaultParams.
 	Hash password.Params
 	// Hashers is how many hashes are computed at once; zero means GOMAXPROCS.
@@ -81,23 +86,24 @@ type Store struct {
 	lists          chan struct{}            // holds a value for each list being read
 	close          func() error
 
-	// Prepared, for the reads that nearly every request makes.
-	userByID, userByName                    *sql.Stmt
-	loginByName, loginByEmail, loginByToken *sql.Stmt
+	// The reads that nearly every request makes.
+	userByID, userByName                    *prepared
+	loginByName, loginByEmail, loginByToken *prepared
 }
 
 // Open opens the store at o.Path, brings its tables up to date, and refuses
 // a file that a newer version of this package has written, or that is not a
 // store.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s, err := open(ctx, o)
+	s, err := open(ctx, o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("storage: open %s: %w", o.Path, err)
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, o Options) (*Store, error) {
+// open is Open, or OpenImage if there is one.
+func open(ctx context.Context, o Options, i *Image) (*Store, error) {
 	if o.Path == "" || o.Path == ":memory:" {
 		return nil, errors.New("a store is a file") // a :memory: database would be one per connection
 	}
@@ -114,7 +120,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	writer, reader, err := openSQLite(ctx, o.Path, o.Existing)
+	writer, reader, err := openSQLite(ctx, o, i)
 	if err != nil {
 		return nil, err
 	}
@@ -124,25 +130,21 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		hasher: newHasher(o.Hash, o.Hashers, o.Waiting),
 		screen: o.Screen, keepTokens: o.KeepTokens,
 		proofs: newProofs(), throttle: newThrottle(o.Account, o.Source, o.Now),
-		lists: make(chan struct{}, maxReaders()/2),
+		lists: make(chan struct{}, maxReaders(o.Volatile)/2),
+
+		userByID: prepare(reader, selectUserByID), userByName: prepare(reader, selectUserByName),
+		loginByName: prepare(reader, selectLoginByName), loginByEmail: prepare(reader, selectLoginByEmail),
+		loginByToken: prepare(reader, selectLoginByToken),
 	}
 	s.close = sync.OnceValue(func() error {
 		s.hasher.stop()
 		// The writer last: the last connection to a file clears the log away.
 		return errors.Join(reader.Close(), writer.Close())
 	})
-	prepare := func(query string) (stmt *sql.Stmt) {
-		if err == nil {
-			stmt, err = reader.PrepareContext(ctx, query)
-		}
-		return stmt
+	if i != nil { // whose file was written a moment ago: nobody waits for what it may never be asked
+		return s, nil
 	}
-	s.userByID, s.userByName = prepare(selectUserByID), prepare(selectUserByName)
-	s.loginByName, s.loginByEmail, s.loginByToken = prepare(selectLoginByName), prepare(selectLoginByEmail), prepare(selectLoginByToken)
-	if err == nil {
-		err = s.Ping(ctx)
-	}
-	if err != nil {
+	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -167,6 +169,43 @@ func (s *Store) Ping(ctx context.Context) error {
 	return wrap(err)
 }
 
+// prepared is a query that is prepared when it is first made: that takes as long as
+// making a store of an image does without it.
+type prepared struct {
+	reader *sql.DB
+	query  string
+
+	mu   sync.Mutex // of whoever prepares it
+	stmt atomic.Pointer[sql.Stmt]
+}
+
+func prepare(reader *sql.DB, query string) *prepared { return &prepared{reader: reader, query: query} }
+
+// QueryContext is [sql.Stmt.QueryContext].
+func (p *prepared) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
+	stmt := p.stmt.Load() //nolint:sqlclosecheck // it ends with the store
+	if stmt == nil {
+		var err error
+		if stmt, err = p.prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return stmt.QueryContext(ctx, args...)
+}
+
+func (p *prepared) prepare(ctx context.Context) (*sql.Stmt, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if stmt := p.stmt.Load(); stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := p.reader.PrepareContext(ctx, p.query) //nolint:sqlclosecheck // it ends with the store
+	if err == nil {
+		p.stmt.Store(stmt)
+	}
+	return stmt, err
+}
+
 // list waits for a turn to read something long, and returns what ends it. Half
 // of the readers are left for what is short: a few long lists must not hold up
 // every login.
@@ -179,8 +218,14 @@ func (s *Store) list(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// Now is the store's time: that of [Options].Now, UTC.
-func (s *Store) Now() time.Time { return utc(s.now()) }
+// Now is the store's time: that of [Options].Now, UTC. Before a store is open it is
+// the computer's.
+func (s *Store) Now() time.Time {
+	if s.now == nil {
+		return utc(time.Now())
+	}
+	return utc(s.now())
+}
 
 // Directory returns the directory of that name. It costs nothing and always
 // succeeds: a directory is there from the first time something is put in it.

@@ -265,9 +265,11 @@ type NewUser struct {
 	// those that TokenSpec.Secret makes, which has to keep them.
 	Tokens []TokenSpec
 
-	// CreatedAt and UpdatedAt are for users with a past, as a Seed may have
-	// them; zero means now, and never edited.
+	// CreatedAt, UpdatedAt, PasswordSetAt and PasswordOwn are for users with a past,
+	// as a Seed may have them; zero means now, never edited, and along with the user.
 	CreatedAt, UpdatedAt time.Time
+	PasswordSetAt        time.Time
+	PasswordOwn          bool
 }
 
 // CreateUser makes a user; with neither Password nor Hash, one who cannot log
@@ -307,6 +309,7 @@ func (d *Directory) newAccount(ctx context.Context, n NewUser) (account, error) 
 		ID: n.ID, Realm: n.Realm, Name: n.Name, Email: n.Email,
 		Roles:     append([]string{}, n.Roles...),
 		CreatedAt: utc(n.CreatedAt), UpdatedAt: utc(n.UpdatedAt),
+		PasswordSetAt: utc(n.PasswordSetAt), PasswordOwn: n.PasswordOwn,
 		Document: n.Document,
 		version:  newVersion(),
 	}}
@@ -347,14 +350,17 @@ func (t *tx) createUser(ctx context.Context, u *User, hash string, limit int) er
 	if u.CreatedAt.IsZero() {
 		u.CreatedAt = t.now
 	}
-	if u.HasPassword {
+	switch {
+	case !u.HasPassword:
+		u.PasswordSetAt, u.PasswordOwn = time.Time{}, false
+	case u.PasswordSetAt.IsZero():
 		u.PasswordSetAt = u.CreatedAt
 	}
 	_, err := t.ExecContext(ctx, `INSERT INTO "user"
-		(directory, id, realm, name, email, password_hash, password_version, password_set_at, created_at, updated_at, document)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		(directory, id, realm, name, email, password_hash, password_version, password_set_at, password_own, created_at, updated_at, document)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		t.directory, u.ID, u.Realm, u.Name, u.Email, hash, u.version,
-		micros(u.PasswordSetAt), micros(u.CreatedAt), micros(u.UpdatedAt), string(u.Document))
+		micros(u.PasswordSetAt), u.PasswordOwn, micros(u.CreatedAt), micros(u.UpdatedAt), string(u.Document))
 	if err != nil {
 		return t.userTaken(ctx, u, err)
 	}
