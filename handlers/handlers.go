@@ -37,6 +37,11 @@ type Options struct {
 	// believed; nil: nobody's.
 	TrustedProxies []*net.IPNet
 
+	// Those of edge.Options.
+	Authentication func() edge.Authentication
+	Intercept      func(*edge.Call) *edge.Fault
+	Observe        func(*edge.Call, edge.Observed)
+
 	Applivery applivery.Options
 	Milvus    milvus.Options
 }
@@ -148,6 +153,7 @@ func (h *Handler) Only(name string) (http.Handler, error) {
 func (h *Handler) mount(vendors []vendor, served []edge.API, everyPath bool) (*echo.Echo, error) {
 	e := echo.New()
 	o := edge.Options{Logger: h.options.Logger, Timeout: h.options.Timeout, EveryPath: everyPath, Header: safeHeaders, TrustedProxies: h.options.TrustedProxies, Busy: &storage.Error{Kind: storage.Busy}}
+	o.Authentication, o.Intercept, o.Observe = h.options.Authentication, h.options.Intercept, h.options.Observe
 	if h.options.Metrics != nil {
 		o.Metrics = h.options.Metrics
 	}

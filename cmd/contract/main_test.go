@@ -23,6 +23,12 @@ paths:
         content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}
       responses:
         "200": {description: done, content: {application/json: {schema: {$ref: "#/components/schemas/Answer"}}}}
+  /news:
+    get:
+      operationId: follow
+      responses:
+        "200": {description: Words., content: {text/event-stream: {schema: {type: string}}}}
+        "404": {description: none, content: {application/json: {schema: {$ref: "#/components/schemas/Answer"}}}}
 components:
   schemas:
     Thing:
@@ -112,12 +118,12 @@ func TestRequestsKeepWhatRequestsAreHeldAgainst(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := read(t, dir, "requests.json")
-	for _, want := range []string{`"operationId": "put"`, `"pattern": "^[a-z]+$"`, `"maxLength": 9`, `"x-order": 1`, `"$ref": "#/components/schemas/Thing"`, `"Part"`, `"required": true`} {
+	for _, want := range []string{`"operationId": "put"`, `"pattern": "^[a-z]+$"`, `"maxLength": 9`, `"x-order": 1`, `"$ref": "#/components/schemas/Thing"`, `"Part"`, `"required": true`, `"text/event-stream": {}`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not in %s", want, got)
 		}
 	}
-	for _, gone := range []string{"Words", "Answer", "x-usher-decision", "example", "Which one"} {
+	for _, gone := range []string{"Words", "Answer", "x-usher-decision", "example", "Which one", `"404"`} {
 		if strings.Contains(got, gone) {
 			t.Errorf("%s was kept in %s", gone, got)
 		}

@@ -10,7 +10,8 @@ import (
 
 // requests is the share of a contract that a request is held against:
 // operations, parameters, bodies and the schemas these refer to, as JSON,
-// without the words. A server that starts parses a tenth of the document.
+// without the words, and which operations answer with a stream. A server that
+// starts parses a tenth of the document.
 func requests(contract []byte) ([]byte, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(contract)
 	if err != nil {
@@ -45,9 +46,25 @@ func (k keeper) item(item *openapi3.PathItem) *openapi3.PathItem {
 		if op.RequestBody != nil {
 			o.RequestBody = k.body(op.RequestBody.Value)
 		}
+		o.Responses = streams(op.Responses)
 		kept.SetOperation(method, o)
 	}
 	return kept
+}
+
+// streams are the answers that have no end; nil: there are none.
+func streams(all *openapi3.Responses) *openapi3.Responses {
+	const events = "text/event-stream"
+	var kept []openapi3.NewResponsesOption
+	for status, answer := range all.Map() {
+		if answer.Value.Content[events] != nil {
+			kept = append(kept, openapi3.WithName(status, &openapi3.Response{Content: openapi3.Content{events: openapi3.NewMediaType()}}))
+		}
+	}
+	if kept == nil {
+		return nil
+	}
+	return openapi3.NewResponses(kept...)
 }
 
 func (k keeper) parameters(all openapi3.Parameters) openapi3.Parameters {

@@ -73,6 +73,8 @@ func (o Options) API(store *storage.Store) (edge.API, error) {
 
 		Admit:        admit,
 		Authenticate: s.authenticate,
+		Anyone:       s.anyone,
+		Denied:       denied,
 		Fail:         fail,
 		// As Express' body-parser leaves it: without a body it understands,
 		// the request's members are those of {}. The booleans are Joi's.

@@ -81,6 +81,15 @@ func rowOf(err error) *vendorError {
 	return errInternal
 }
 
+// denied says whether an error refuses the caller.
+func denied(err error) bool {
+	var own *vendorError
+	if !errors.As(err, &own) {
+		return false
+	}
+	return own == errNoAuthToken || own == errUnauthorized || own == errInvalidToken || own == errTokenExpired || own == errForbidden
+}
+
 // fail puts an error into the vendor's envelope.
 func fail(_ *edge.Call, err error) edge.Answer {
 	row := rowOf(err)

@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -36,19 +37,60 @@ type JSONStyle struct {
 	EscapeHTML bool
 }
 
-// recorder holds a handler's answer until it is known to be one.
+// recorder holds a handler's answer until it is known to be one. A stream's it
+// holds until the first Flush.
 type recorder struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+
+	begin   func() (io.Writer, error) // of a stream: sends the head; nil: the answer is none
+	conn    http.ResponseWriter       // the connection's
+	through io.Writer                 // what begin gave
+	broken  error                     // why the stream cannot go on
 }
 
-func (r *recorder) Header() http.Header         { return r.header }
-func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
+func (r *recorder) Header() http.Header { return r.header }
+
+func (r *recorder) Write(b []byte) (int, error) {
+	switch {
+	case r.broken != nil:
+		return 0, r.broken
+	case r.through == nil:
+		return r.body.Write(b)
+	}
+	n, err := r.through.Write(b)
+	r.broken = err
+	return n, err
+}
+
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
 	}
+}
+
+// FlushError sends what a stream has so far; it is what http.ResponseController
+// looks for. Any other answer goes out as a whole.
+func (r *recorder) FlushError() error {
+	if r.begin == nil || r.broken != nil {
+		return r.broken
+	}
+	if r.through == nil {
+		if r.through, r.broken = r.begin(); r.broken == nil {
+			r.broken = write(r.through, r.body.Bytes())
+		}
+	}
+	if r.broken == nil {
+		r.broken = http.NewResponseController(r.conn).Flush()
+	}
+	return r.broken
+}
+
+// renew makes the recorder ready for a request.
+func (r *recorder) renew() {
+	r.begin, r.conn, r.through, r.broken = nil, nil, nil, nil
+	r.reset()
 }
 
 func (r *recorder) reset() {
@@ -81,15 +123,22 @@ func (r *recorder) fill(a Answer) error {
 	return json.NewEncoder(&r.body).Encode(a.Value)
 }
 
-// send writes the answer in the API's style. Generated code and fill encode
-// with encoding/json, which escapes HTML and ends in a newline; no vendor ends
-// in one.
-func (r *recorder) send(w http.ResponseWriter, method string, style JSONStyle) error {
-	header := w.Header()
+// headTo makes the head of what goes out.
+func (r *recorder) headTo(header http.Header) {
 	for name, values := range r.header {
 		header[name] = values
 	}
-	body := r.body.Bytes()
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+}
+
+// settle makes the head of what goes out, and gives the body, in the API's style.
+// Generated code and fill encode with encoding/json, which escapes HTML and ends
+// in a newline; no vendor ends in one.
+func (r *recorder) settle(header http.Header, method string, style JSONStyle) (body []byte) {
+	r.headTo(header)
+	body = r.body.Bytes()
 	if r.header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
 		header.Set(echo.HeaderContentType, style.ContentType)
 		body = bytes.TrimSuffix(body, []byte("\n"))
@@ -97,14 +146,18 @@ func (r *recorder) send(w http.ResponseWriter, method string, style JSONStyle) e
 			body = unescapeHTML(body)
 		}
 	}
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
 	if r.status != http.StatusNoContent {
 		header.Set(echo.HeaderContentLength, strconv.Itoa(len(body)))
 	}
-	w.WriteHeader(r.status)
-	if len(body) == 0 || method == http.MethodHead {
+	if method == http.MethodHead {
+		return nil
+	}
+	return body
+}
+
+// write writes a body, if there is one.
+func write(w io.Writer, body []byte) error {
+	if len(body) == 0 {
 		return nil
 	}
 	_, err := w.Write(body)

@@ -21,9 +21,19 @@ type Call struct {
 
 	echo     echo.Context
 	writer   http.ResponseWriter // the connection's
-	deadline time.Time           // the edge's own
+	start    time.Time
+	deadline time.Time // the edge's own
 	header   http.Header
 	large    bool // its body is one of largeBodies
+
+	fault  *Fault
+	passed *Answer     // the refusal that was not given, see Observing
+	sent   http.Header // of the request; nil: what a handler refuses stays refused
+
+	// For Observe alone.
+	came   *http.Request // as it came; what the API has made of it since is Request
+	body   []byte        // what was read of its body
+	unread bool          // there may be more
 }
 
 // Param gives a path parameter, unescaped; empty if the path has none of that name.

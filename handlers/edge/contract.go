@@ -1,9 +1,11 @@
 package edge
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -45,6 +47,24 @@ type operation struct {
 	hasQuery   bool
 	body       *openapi3.RequestBody
 	schema     *openapi3.Schema // of the JSON body; nil: it takes none
+	file       bool             // its body is application/octet-stream, and left to the handler
+	stream     bool             // it may answer with text/event-stream
+}
+
+const (
+	octets = "application/octet-stream"
+	events = "text/event-stream"
+)
+
+// isStream says whether the answer may have no end; what no operation answers has.
+func (op *operation) isStream() bool { return op != nil && op.stream }
+
+// within gives a request the time until the deadline; a stream has no such time.
+func (op *operation) within(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if op.isStream() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline)
 }
 
 func newOperation(method, path string, item *openapi3.PathItem, spec *openapi3.Operation) (*operation, error) {
@@ -62,8 +82,14 @@ func newOperation(method, path string, item *openapi3.PathItem, spec *openapi3.O
 			op.parameters = append(op.parameters, p)
 		}
 	}
+	for _, answer := range spec.Responses.Map() {
+		op.stream = op.stream || answer.Value.Content[events] != nil
+	}
 	if spec.RequestBody != nil {
 		op.body = spec.RequestBody.Value
+		if op.file = len(op.body.Content) == 1 && op.body.Content[octets] != nil; op.file {
+			return op, nil
+		}
 		media := op.body.Content.Get("application/json")
 		if media == nil || media.Schema == nil {
 			return nil, fmt.Errorf("the body has no application/json schema")

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -53,6 +54,13 @@ type API struct {
 	// body is read; AuthenticateFirst has it run on unknown paths too.
 	Authenticate      func(context.Context, *Call) (context.Context, error)
 	AuthenticateFirst bool
+	// Anyone gives the context of a caller whom nothing is denied, for requests that
+	// Authenticate is not asked about, or has refused: see Authentication.
+	Anyone func(context.Context, *Call) (context.Context, error)
+	// Denied says whether an error of Authenticate, or of a handler, refuses the
+	// caller (who he is, or his rights) and not the request, besides a CallerError. A
+	// handler that returns such a one has changed nothing.
+	Denied func(error) bool
 	// Fail words an error of Authenticate, of the edge (RouteError, BodyError,
 	// InvalidError, PanicError, a deadline) or of a handler.
 	Fail func(*Call, error) Answer
@@ -78,6 +86,7 @@ type Options struct {
 	Logger    *slog.Logger          // nil: none
 	Metrics   prometheus.Registerer // nil: none
 	BodyLimit int64                 // bytes; 0: DefaultBodyLimit
+	FileLimit int64                 // bytes of a body of application/octet-stream; 0: DefaultFileLimit
 	Timeout   time.Duration         // for a whole request; 0: DefaultTimeout. The server's ReadTimeout should be the same
 	// Busy is what a request fails with that has waited for all of its time until
 	// its body's turn; nil: context.DeadlineExceeded.
@@ -95,6 +104,14 @@ type Options struct {
 	// cookies are for TLS only, as they are over TLS. nil: nobody's does, and neither is
 	// read.
 	TrustedProxies []*net.IPNet
+
+	// Authentication is asked at each request; nil: Enforce.
+	Authentication func() Authentication
+	// Intercept is asked for each request that was admitted, once its operation is
+	// known and before its caller is; nil, or a nil Fault: nothing is put in.
+	Intercept func(*Call) *Fault
+	// Observe is told of each request right before its answer goes out; nil: nobody.
+	Observe func(*Call, Observed)
 }
 
 // A body of these APIs is some hundred bytes; the vendors' own limits are
@@ -102,6 +119,7 @@ type Options struct {
 // own default.
 const (
 	DefaultBodyLimit = 1 << 20
+	DefaultFileLimit = 64 << 20
 	DefaultTimeout   = 30 * time.Second
 )
 
@@ -112,6 +130,7 @@ type Router struct {
 	api     *api
 	e       *echo.Echo
 	unknown echo.HandlerFunc // of all that the API does not know
+	instead echo.HandlerFunc // of every operation's own handler; nil: it is its own
 }
 
 // Mount serves the APIs on e.
@@ -121,6 +140,9 @@ func Mount(e *echo.Echo, o Options, apis ...API) error {
 	}
 	if o.BodyLimit == 0 {
 		o.BodyLimit = DefaultBodyLimit
+	}
+	if o.FileLimit == 0 {
+		o.FileLimit = DefaultFileLimit
 	}
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
@@ -159,8 +181,11 @@ type api struct {
 
 // complete refuses an API whose generated code and contract do not name the
 // same operations: a route without its contract would be a route without
-// validation.
+// validation. And one that lacks what authentication that is not enforced needs.
 func (a *api) complete() error {
+	if a.Authenticate == nil || a.Anyone == nil || a.Denied == nil {
+		return errors.New("it lacks Authenticate, Anyone or Denied")
+	}
 	if len(a.strangers) > 0 {
 		return fmt.Errorf("registered, but not in the contract: %s", strings.Join(a.strangers, ", "))
 	}
@@ -184,6 +209,9 @@ func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.Middleware
 		r.api.registered = map[*operation]bool{}
 	}
 	r.api.registered[op] = true
+	if r.instead != nil {
+		h = r.instead
+	}
 	known := r.api.around(op, h)
 	serve := func(c echo.Context) error {
 		// echo gives a parameter at a path's end all that is left of the path,
@@ -236,8 +264,17 @@ func (a *api) below(path string) string {
 	return ""
 }
 
-// recorders are reused: an answer is a few hundred bytes.
+// recorders are reused: an answer is a few hundred bytes. Those of larger ones are
+// let go.
 var recorders = sync.Pool{New: func() any { return new(recorder) }}
+
+const maxReused = 64 << 10
+
+func keep(rec *recorder) {
+	if rec.body.Cap() <= maxReused {
+		recorders.Put(rec)
+	}
+}
 
 // around puts the edge around a handler of the generated code. Without an
 // operation it is the handler of all that the API does not know.
@@ -246,47 +283,100 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 	if op != nil {
 		id = op.id
 	}
-	observed := a.metrics.of(a.Name, id)
+	count := a.metrics.of(a.Name, id)
 	return func(c echo.Context) error {
 		start := time.Now()
 		r := c.Request()
 		call := &Call{
 			API: a.Name, Operation: id, Request: r,
-			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c, writer: c.Response().Writer, deadline: start.Add(a.options.Timeout),
+			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c, writer: c.Response().Writer, start: start, deadline: start.Add(a.options.Timeout),
 		}
-		ctx, cancel := context.WithDeadline(context.WithValue(r.Context(), callKey{}, call), call.deadline)
+		if a.options.Observe != nil {
+			call.keep(r)
+		}
+		ctx, cancel := op.within(context.WithValue(r.Context(), callKey{}, call), call.deadline)
 		defer cancel()
 
 		rec := recorders.Get().(*recorder)
-		rec.reset()
-		defer recorders.Put(rec)
+		rec.renew()
+		defer keep(rec)
+		if op.isStream() {
+			rec.begin, rec.conn = func() (io.Writer, error) { return a.begin(r, call, rec) }, call.writer
+		}
 		c.Response().Writer = rec
 		err := a.pass(ctx, c, call, op, next)
 		c.Response().Writer = call.writer
-		if err != nil {
+		a.finish(ctx, r, call, rec, count, err)
+		return nil
+	}
+}
+
+// finish answers, unless a stream has: what else is there to do about a request.
+func (a *api) finish(ctx context.Context, r *http.Request, call *Call, rec *recorder, count func(int, time.Duration), err error) {
+	var sent error
+	abort := call.cut() != NoCut
+	switch {
+	case rec.through != nil: // a stream; what has gone wrong since it began is no answer any more
+		if sent = err; err != nil && rec.broken == nil && ctx.Err() == nil {
+			a.report(ctx, call, err)
+			abort = true // or its end would pass for the whole of it
+		}
+	case call.cut() == CutBefore:
+		rec.reset()
+		a.observe(call, 0, nil, nil)
+	default:
+		if err != nil && rec.broken == nil {
 			a.fail(ctx, call, rec, err)
 		}
+		a.head(r, call, rec)
+		body := rec.settle(call.writer.Header(), r.Method, a.JSON)
+		a.observe(call, rec.status, call.writer.Header(), body)
+		if !abort {
+			call.writer.WriteHeader(rec.status)
+			sent = write(a.out(r, call), body)
+		}
+	}
+	elapsed := time.Since(call.start)
+	if abort {
+		count(cutStatus, elapsed)
+	} else {
+		count(rec.status, elapsed)
+	}
+	a.log(call, rec, elapsed, sent)
+	if abort {
+		panic(http.ErrAbortHandler) // which net/http asks for, to end a connection or a stream
+	}
+}
 
-		header := call.writer.Header()
-		for name, values := range a.options.Header {
-			header[name] = values
-		}
-		for name, values := range a.Header {
-			header[name] = values
-		}
-		header[a.RequestID] = []string{call.ID} // spelt as the vendor spells it
-		for name, values := range call.header {
-			header[name] = values
-		}
-		if overTLS(r, a.options.TrustedProxies) {
-			secureCookies(header)
-			secureCookies(rec.header)
-		}
-		sent := rec.send(call.writer, call.Request.Method, a.JSON)
-		elapsed := time.Since(start)
-		observed(rec.status, elapsed)
-		a.log(call, rec, elapsed, sent)
-		return nil
+// begin sends the head of a stream, and gives what its events are written to.
+func (a *api) begin(r *http.Request, call *Call, rec *recorder) (io.Writer, error) {
+	if call.cut() == CutAfter {
+		return nil, http.ErrAbortHandler
+	}
+	a.head(r, call, rec)
+	header := call.writer.Header()
+	rec.headTo(header)
+	a.observe(call, rec.status, header, nil)
+	call.writer.WriteHeader(rec.status)
+	return a.out(r, call), nil
+}
+
+// head puts the headers of every answer onto this one.
+func (a *api) head(r *http.Request, call *Call, rec *recorder) {
+	header := call.writer.Header()
+	for name, values := range a.options.Header {
+		header[name] = values
+	}
+	for name, values := range a.Header {
+		header[name] = values
+	}
+	header[a.RequestID] = []string{call.ID} // spelt as the vendor spells it
+	for name, values := range call.header {
+		header[name] = values
+	}
+	if overTLS(r, a.options.TrustedProxies) {
+		secureCookies(header)
+		secureCookies(rec.header)
 	}
 }
 
@@ -306,13 +396,17 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 			return err
 		}
 	}
+	if answered, err := a.intercept(ctx, c, call, op); answered || err != nil {
+		return err
+	}
 	if a.Preflight != nil && call.Request.Method == http.MethodOptions {
 		return a.answer(c, a.Preflight(call))
 	}
 	if op == nil && !a.AuthenticateFirst {
 		return a.unknown(call)
 	}
-	if ctx, err = a.Authenticate(ctx, call); err != nil {
+	who, err := a.identify(ctx, call)
+	if err != nil {
 		return err
 	}
 	if op == nil {
@@ -320,12 +414,23 @@ func (a *api) pass(ctx context.Context, c echo.Context, call *Call, op *operatio
 	}
 	// Once, before validating: the value that is validated stays with the
 	// request it was read from.
-	c.SetRequest(call.Request.WithContext(ctx))
+	c.SetRequest(call.Request.WithContext(who))
 	call.Request = c.Request()
-	if err := a.validate(ctx, c, op); err != nil {
+	if err := a.validate(who, c, op); err != nil {
 		return err
 	}
-	err = next(c)
+	if op.stream {
+		call.liftDeadline()
+	}
+	if call.sent == nil {
+		return handle(c, next)
+	}
+	return a.handleOrLetPass(ctx, c, call, next)
+}
+
+// handle has the generated code handle a request that fits its contract.
+func handle(c echo.Context, next echo.HandlerFunc) error {
+	err := next(c)
 	if httpError := (*echo.HTTPError)(nil); errors.As(err, &httpError) {
 		// Only the generated binder makes these: what was validated does not
 		// fit the generated type (a number beyond 64 bits, say).
@@ -349,15 +454,20 @@ func (a *api) fail(ctx context.Context, call *Call, rec *recorder, err error) {
 	call.Code = answer.Code
 	// A caller who has gone will not read the answer, and is no failure either.
 	if answer.Status >= http.StatusInternalServerError && !answer.Refusal && !errors.Is(err, context.Canceled) {
-		attrs := []slog.Attr{slog.String("api", a.Name), slog.String("operation", call.Operation), slog.String("request_id", call.ID), slog.String("error", err.Error())}
-		if p := (*PanicError)(nil); errors.As(err, &p) {
-			attrs = append(attrs, slog.String("stack", string(p.Stack)))
-		}
-		a.options.Logger.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
+		a.report(ctx, call, err)
 	}
 	if err := rec.fill(answer); err != nil {
 		a.options.Logger.LogAttrs(ctx, slog.LevelError, "envelope not encoded", slog.String("api", a.Name), slog.String("error", err.Error()))
 	}
+}
+
+// report logs a fault of the server's own.
+func (a *api) report(ctx context.Context, call *Call, err error) {
+	attrs := []slog.Attr{slog.String("api", a.Name), slog.String("operation", call.Operation), slog.String("request_id", call.ID), slog.String("error", err.Error())}
+	if p := (*PanicError)(nil); errors.As(err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	}
+	a.options.Logger.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 }
 
 // word has the API word an error. If that panics there is nothing left to say.

@@ -63,6 +63,11 @@ components:
         limits: {type: object, x-order: 6, additionalProperties: {type: integer}}
 `
 
+// whoKey is where acme's handlers find who calls.
+type whoKey struct{}
+
+var errWho = errors.New("who?")
+
 type thing struct {
 	Role   string   `json:"role"`
 	Secret string   `json:"secret"`
@@ -95,11 +100,16 @@ func serve(t *testing.T, change func(*server)) *server {
 		Name: "acme", Roots: []string{"/acme", "/token"}, Contract: contract,
 		Authenticate: func(ctx context.Context, c *Call) (context.Context, error) {
 			if c.Request.Header.Get("Authorization") == "junk" {
-				return nil, errors.New("who?")
+				c.Header().Set("X-Refused", "yes")
+				return nil, errWho
 			}
 			c.Principal = "wile"
-			return ctx, nil
+			return context.WithValue(ctx, whoKey{}, "wile"), nil
 		},
+		Anyone: func(ctx context.Context, _ *Call) (context.Context, error) {
+			return context.WithValue(ctx, whoKey{}, "anyone"), nil
+		},
+		Denied:    func(err error) bool { return errors.Is(err, errWho) },
 		Fail:      words,
 		JSON:      JSONStyle{ContentType: "application/json"},
 		RequestID: "X-Request-Id",
@@ -162,7 +172,7 @@ func words(_ *Call, err error) Answer {
 		return say(400+int(body.Fault), "body")
 	case errors.As(err, &invalid):
 		return say(400, "invalid")
-	case err.Error() == "who?":
+	case errors.Is(err, errWho):
 		return say(401, "who")
 	}
 	return a
@@ -288,7 +298,7 @@ func TestAdmit(t *testing.T) {
 			left--
 			c.Header().Set("X-Left", strconv.Itoa(left))
 			if left < 0 {
-				return errors.New("who?")
+				return errWho
 			}
 			return nil
 		}
@@ -333,7 +343,11 @@ func TestMountRefusesWhatTheContractDoesNotName(t *testing.T) {
 		"registered, but not in the contract: PUT /things/:id": func(r Router) { r.PUT("/things/:id", handler) },
 		"in the contract, but not registered: ":                func(Router) {},
 	} {
-		err := Mount(echo.New(), Options{}, API{Name: "acme", Roots: []string{"/acme"}, Contract: contract, Register: register})
+		nobody := func(ctx context.Context, _ *Call) (context.Context, error) { return ctx, nil }
+		err := Mount(echo.New(), Options{}, API{
+			Name: "acme", Roots: []string{"/acme"}, Contract: contract, Register: register,
+			Authenticate: nobody, Anyone: nobody, Denied: func(error) bool { return false },
+		})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}

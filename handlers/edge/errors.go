@@ -102,6 +102,16 @@ func (p Problem) Member() string {
 	return p.Path[len(p.Path)-1]
 }
 
+// CallerError is an error of API.Authenticate that refuses the caller, although the
+// same from a handler would not, as API.Denied has it: too many wrong passwords, for
+// one. It is worded as Err is.
+type CallerError struct{ Err error }
+
+func (e *CallerError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the error itself.
+func (e *CallerError) Unwrap() error { return e.Err }
+
 // PanicError says that a handler panicked.
 type PanicError struct {
 	Stack []byte

@@ -29,6 +29,15 @@ func (a *api) log(call *Call, rec *recorder, elapsed time.Duration, sent error) 
 	if call.Principal != "" {
 		attrs = append(attrs, slog.String("principal", call.Principal))
 	}
+	if f := call.fault; f != nil {
+		attrs = append(attrs, slog.String("fault", f.Rule))
+		if f.Cut != NoCut {
+			attrs = append(attrs, slog.String("cut", f.Cut.String()))
+		}
+	}
+	if call.passed != nil {
+		attrs = append(attrs, slog.Int("refusal", call.passed.Status))
+	}
 	if sent != nil {
 		attrs = append(attrs, slog.String("send_error", sent.Error()))
 	}
@@ -70,6 +79,9 @@ func register[C prometheus.Collector](registry prometheus.Registerer, c *C) erro
 	return err
 }
 
+// cutStatus counts what was cut, see Fault.
+const cutStatus = -1
+
 // of gives what observes the requests of one operation; an empty operation is
 // all that an API does not know.
 func (m *metrics) of(api, operation string) func(status int, elapsed time.Duration) {
@@ -85,7 +97,11 @@ func (m *metrics) of(api, operation string) func(status int, elapsed time.Durati
 		duration.Observe(elapsed.Seconds())
 		counter, ok := counters.Load(status)
 		if !ok {
-			counter, _ = counters.LoadOrStore(status, m.requests.WithLabelValues(api, operation, strconv.Itoa(status)))
+			label := "cut"
+			if status != cutStatus {
+				label = strconv.Itoa(status)
+			}
+			counter, _ = counters.LoadOrStore(status, m.requests.WithLabelValues(api, operation, label))
 		}
 		counter.(prometheus.Counter).Inc()
 	}

@@ -135,6 +135,13 @@ func (a *api) validate(ctx context.Context, c echo.Context, op *operation) error
 		}
 		c.Request().Body = validatedBody{value}
 	}
+	if op.file {
+		file, err := a.file(c.Request(), CallFrom(ctx).writer, op)
+		if err != nil {
+			return err
+		}
+		c.Request().Body = file
+	}
 	if len(problems) > 0 {
 		return &InvalidError{Problems: problems}
 	}
@@ -362,7 +369,10 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 	}
 	limit := a.options.BodyLimit
 	call := CallFrom(ctx)
-	deadline, _ := ctx.Deadline()
+	deadline := call.deadline
+	if until, ok := ctx.Deadline(); ok { // what answers with a stream has none
+		deadline = until
+	}
 	shortened := deadline.Before(call.deadline)
 	readUntil := func(t time.Time) {
 		_ = http.NewResponseController(call.writer).SetReadDeadline(t) // a recorder of a test has none
@@ -372,6 +382,7 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 	}
 	raw, err := io.ReadAll(io.LimitReader(r.Body, min(limit+1, HugeBody)))
 	if err == nil && len(raw) == HugeBody {
+		call.read(raw, false)
 		if err := a.enter(ctx, hugeBodies); err != nil {
 			return nil, err
 		}
@@ -384,6 +395,7 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 		<-hugeBodies
 		raw = append(raw, rest...)
 	}
+	call.read(raw, err == nil && int64(len(raw)) <= limit)
 	if err == nil && len(raw) >= LargeBody && int64(len(raw)) <= limit {
 		if err := a.enter(ctx, largeBodies); err != nil {
 			return nil, err
@@ -400,6 +412,41 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 		return nil, &BodyError{Fault: BodyTooLarge, Limit: limit}
 	}
 	return raw, nil
+}
+
+// file has a handler read a body as it stands, up to the limit.
+func (a *api) file(r *http.Request, w http.ResponseWriter, op *operation) (io.ReadCloser, error) {
+	limit := a.options.FileLimit
+	media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	switch {
+	case r.Body == nil || r.Body == http.NoBody:
+		if op.body.Required {
+			return nil, &BodyError{Fault: BodyEmpty}
+		}
+		return http.NoBody, nil
+	case !a.Body.AnyMediaType && (err != nil || media != octets):
+		return nil, &BodyError{Fault: BodyMediaType}
+	case r.ContentLength > limit:
+		return nil, &BodyError{Fault: BodyTooLarge, Limit: limit}
+	}
+	return fileBody{http.MaxBytesReader(w, r.Body, limit), limit}, nil
+}
+
+// fileBody fails as the edge does, so that the handler's error can be worded.
+type fileBody struct {
+	io.ReadCloser
+	limit int64
+}
+
+func (b fileBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch large := (*http.MaxBytesError)(nil); {
+	case errors.As(err, &large):
+		err = &BodyError{Fault: BodyTooLarge, Limit: b.limit}
+	case err != nil && !errors.Is(err, io.EOF):
+		err = &BodyError{Fault: BodyUnread, Err: err}
+	}
+	return n, err
 }
 
 func isJSON(contentType string) bool {

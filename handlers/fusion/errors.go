@@ -66,14 +66,29 @@ func invalid(member, why string) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: "validation-failed", message: member + ": " + why}
 }
 
+const forbidden = "forbidden"
+
 // errForbidden names what was refused, which the vendor's users miss; but for
 // PATCH of a user the vendor's own document has words.
 func errForbidden(method, path string) *apiError {
-	e := &apiError{status: http.StatusForbidden, code: "forbidden", message: "Not permitted: " + method + " " + path}
+	e := &apiError{status: http.StatusForbidden, code: forbidden, message: "Not permitted: " + method + " " + path}
 	if method == http.MethodPatch {
 		e.message = "User is not allowed to make a change"
 	}
 	return e
+}
+
+// denied says whether an error refuses the caller.
+func denied(err error) bool {
+	var own *apiError
+	if !errors.As(err, &own) {
+		return false
+	}
+	switch own {
+	case errAuthenticationRequired, errInvalidCredentials, errInvalidToken, errInvalidAPIKey, errSessionExpired:
+		return true
+	}
+	return own.code == forbidden
 }
 
 // errNotNative refuses a password for a user of a realm that keeps its own.

@@ -76,6 +76,8 @@ func API(store *storage.Store) (edge.API, error) {
 		OpenAPI:      gen.OpenAPI,
 		Register:     func(r edge.Router) { gen.RegisterHandlers(r, gen.NewStrictHandler(s, nil)) },
 		Authenticate: s.authenticate,
+		Anyone:       s.anyone,
+		Denied:       denied,
 		Fail:         fail,
 		Body:         edge.BodyRules{NullIsAbsent: true},
 		JSON:         edge.JSONStyle{ContentType: "application/json"},

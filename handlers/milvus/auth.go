@@ -39,6 +39,19 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	if err != nil {
 		return nil, err
 	}
+	return admitted(ctx, call, who)
+}
+
+// anyone is edge.API's Anyone, and what Milvus does whose authentication is off:
+// the caller has no name.
+func (s *server) anyone(ctx context.Context, call *edge.Call) (context.Context, error) {
+	who := callerOf(call)
+	who.free = true
+	return admitted(ctx, call, who)
+}
+
+// admitted is the context of a caller who is let in.
+func admitted(ctx context.Context, call *edge.Call, who caller) (context.Context, error) {
 	ctx = context.WithValue(ctx, callerKey{}, who)
 	if call.Operation == "" {
 		return ctx, nil
@@ -46,16 +59,20 @@ func (s *server) authenticate(ctx context.Context, call *edge.Call) (context.Con
 	return limitTime(ctx, call.Request.Header)
 }
 
+// callerOf is a caller of whom nothing is known.
+func callerOf(call *edge.Call) caller {
+	return caller{
+		Actor:    storage.Actor{Source: call.Source, Request: call.ID},
+		database: cmp.Or(take(call.Request.Header, "DB-Name"), defaultDatabase),
+	}
+}
+
 // identify finds out who calls. A header that is there must be valid, an empty
 // one included; without one, update_password is left to the old password in its
 // body, since the reference's own example sends no header.
 func (s *server) identify(ctx context.Context, call *edge.Call) (caller, error) {
-	who := caller{
-		Actor:    storage.Actor{Source: call.Source, Request: call.ID},
-		database: cmp.Or(take(call.Request.Header, "DB-Name"), defaultDatabase),
-	}
-	_, given := call.Request.Header["Authorization"]
-	if s.open || !given && call.Operation == "updatePassword" {
+	who := callerOf(call)
+	if _, given := call.Request.Header["Authorization"]; !given && call.Operation == "updatePassword" {
 		who.free = true
 		return who, nil
 	}
@@ -67,10 +84,13 @@ func (s *server) identify(ctx context.Context, call *edge.Call) (caller, error) 
 		return caller{}, unauthenticated.because()
 	}
 	login, err := s.users.Authenticate(ctx, who.Actor, storage.Credentials{Name: name, Password: secret})
-	if storage.KindOf(err) == storage.WrongPassword {
+	switch kind := storage.KindOf(err); {
+	case err == nil:
+	case kind == storage.WrongPassword:
 		return caller{}, unauthenticated.because()
-	}
-	if err != nil {
+	case kind == storage.Throttled:
+		return caller{}, &edge.CallerError{Err: err}
+	default:
 		return caller{}, err
 	}
 	call.Principal = login.User.Name
@@ -126,7 +146,7 @@ func (s *server) needsFor(ctx context.Context, by caller, user, privilege string
 func (s *server) needsOn(ctx context.Context, by caller, r right) error {
 	ok, err := s.may(ctx, by, r)
 	if err == nil && !ok {
-		err = denied.because(r.privilege, by.Name, by.database)
+		err = denial.because(r.privilege, by.Name, by.database)
 	}
 	return err
 }

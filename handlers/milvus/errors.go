@@ -86,7 +86,7 @@ var (
 	missingMembers  = kind{200, 1802, "missing required parameters, error: %s"}
 	throttled       = kind{200, 1807, "request is rejected by limiter, error: rate limit exceeded"}
 	timedOut        = kind{408, 10001, "request timeout"}
-	denied          = kind{403, 65535, "rpc error: code = PermissionDenied desc = Privilege%s: permission deny to %s in the `%s` database"}
+	denial          = kind{403, 65535, "rpc error: code = PermissionDenied desc = Privilege%s: permission deny to %s in the `%s` database"}
 )
 
 // failure is a kind with the particulars that its text wants.
@@ -102,6 +102,12 @@ func (k kind) because(particulars ...any) *failure { return &failure{k, particul
 func (f *failure) Error() string { return fmt.Sprintf("milvus: code %d", f.code) }
 
 func (f *failure) message() string { return fmt.Sprintf(f.text, f.particulars...) }
+
+// denied says whether an error refuses the caller.
+func denied(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && (f.kind == unauthenticated || f.kind == denial)
+}
 
 // userError is an error of the store, with the name that Milvus' text for it
 // wants.

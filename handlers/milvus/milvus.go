@@ -81,7 +81,11 @@ func (o Options) API(store *storage.Store) (edge.API, error) {
 	directory := store.Directory(Name)
 	s := &server{
 		users: directory, roles: directory.Records(storage.Role), groups: directory.Records(privilegeGroup),
-		open: o.AuthenticationOff, rules: rules, maxUsers: cmp.Or(o.MaxUsers, maxUsers), maxRoles: cmp.Or(o.MaxRoles, maxRoles),
+		rules: rules, maxUsers: cmp.Or(o.MaxUsers, maxUsers), maxRoles: cmp.Or(o.MaxRoles, maxRoles),
+	}
+	authenticate := s.authenticate
+	if o.AuthenticationOff {
+		authenticate = s.anyone
 	}
 	return edge.API{
 		Name:     Name,
@@ -90,7 +94,9 @@ func (o Options) API(store *storage.Store) (edge.API, error) {
 		OpenAPI:  gen.OpenAPI,
 		Register: func(r edge.Router) { gen.RegisterHandlers(r, gen.NewStrictHandler(s, nil)) },
 
-		Authenticate:      s.authenticate,
+		Authenticate:      authenticate,
+		Anyone:            s.anyone,
+		Denied:            denied,
 		AuthenticateFirst: true,
 		Fail:              s.fail,
 		Preflight:         func(*edge.Call) edge.Answer { return edge.Answer{Status: http.StatusNoContent} },
@@ -117,7 +123,6 @@ type server struct {
 	users    *storage.Directory
 	roles    *storage.Records // under their names as ids
 	groups   *storage.Records // of privileges, those that are not the server's own
-	open     bool             // authentication is off
 	rules    rules
 	maxUsers int
 	maxRoles int

@@ -77,6 +77,13 @@ func taken(err error, login, email string) error {
 	return err
 }
 
+// denied says whether an error refuses the caller. A wrong password that a body
+// holds is the store's error still.
+func denied(err error) bool {
+	var own *refusal
+	return errors.As(err, &own) && (statuses[own.code] == http.StatusUnauthorized || own.code == "Forbidden")
+}
+
 // fail answers an error.
 func fail(call *edge.Call, err error) edge.Answer {
 	r := explain(call, err)

@@ -3,6 +3,8 @@ package saymon
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net/http"
 	"time"
 
 	gen "usher/gen/saymon"
@@ -72,16 +74,18 @@ func (s *server) logIn(ctx context.Context, call *edge.Call, r gen.CreateSession
 }
 
 // DeleteSession answers DELETE /users/session. That there is a session is what
-// authentication has found.
+// authentication has found, unless it was not asked.
 func (s *server) DeleteSession(ctx context.Context, _ gen.DeleteSessionRequestObject) (gen.DeleteSessionResponseObject, error) {
+	who := callerOf(ctx)
 	cookie, err := edge.CallFrom(ctx).Request.Cookie("sid")
 	if err == nil {
-		err = s.directory.EndSecret(ctx, callerOf(ctx).Actor, storage.Secret{Kind: sessionToken, Value: password.Plain(cookie.Value)})
+		err = s.directory.EndSecret(ctx, who.Actor, storage.Secret{Kind: sessionToken, Value: password.Plain(cookie.Value)})
 	}
-	if storage.KindOf(err) == storage.NotFound { // another request was faster
-		err = errSessionExpired
-	}
-	if err != nil {
+	none := errors.Is(err, http.ErrNoCookie) || storage.KindOf(err) == storage.NotFound
+	switch {
+	case none && !who.free: // another request was faster
+		return nil, errSessionExpired
+	case err != nil && !none:
 		return nil, err
 	}
 	return gen.DeleteSession200Response{}, nil
