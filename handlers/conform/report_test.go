@@ -1,0 +1,316 @@
+package conform_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"usher/handlers/conform"
+	"usher/handlers/exchange"
+)
+
+// contract is as small as one can be that has everything.
+const contract = `
+openapi: 3.0.3
+info: {title: Small, version: "1"}
+servers: [{url: /small}]
+paths:
+  /things:
+    get:
+      operationId: listThings
+      parameters:
+      - {name: limit, in: query, schema: {type: integer}}
+      - {name: X-Test, in: header, schema: {type: string}}
+      - {name: sid, in: cookie, schema: {type: string}}
+      responses:
+        "200": {description: all, content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Thing"}}}}}
+    post:
+      operationId: createThing
+      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}}
+      responses:
+        "201": {description: made, content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}}
+        "409": {description: taken}
+  /things/{id}:
+    delete:
+      operationId: deleteThing
+      parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+      responses:
+        "204": {description: gone}
+components:
+  schemas:
+    Thing:
+      type: object
+      required: [id]
+      properties:
+        id: {type: string}
+        secret: {type: string}
+        parts: {type: array, items: {type: object, properties: {name: {type: string}}}}
+`
+
+func parsed(t *testing.T) *exchange.Contract {
+	t.Helper()
+	c, err := exchange.Parse("small", []string{"/small"}, []byte(contract))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// run runs one script against a handler.
+func run(t *testing.T, text, cleanup string, handle http.HandlerFunc) (conform.Case, *conform.Tally) {
+	t.Helper()
+	server := httptest.NewServer(handle)
+	defer server.Close()
+	s, err := conform.Parse("script", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var after *conform.Script
+	if cleanup != "" {
+		if after, err = conform.Parse("cleanup", []byte(cleanup)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := conform.Runner{Contract: parsed(t), Tally: conform.NewTally(parsed(t))}
+	return r.Run(t.Context(), s, after, conform.Server{URL: server.URL, Admin: "root", Password: "Passw0rd-of-root"}), r.Tally
+}
+
+func answer(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}
+
+// What is wrong with an answer is told with the place, and without what is secret.
+func TestFailures(t *testing.T) {
+	const script = `# Things.
+unique THING thing
+send POST /small/things -basic $ADMIN:$ADMIN_PASSWORD thing.json
+cmp stdout made.txt
+capture ID id
+send GET /small/things -basic $ADMIN:$ADMIN_PASSWORD
+! stdout nobody
+-- thing.json --
+{"id":"$THING","secret":"cherished"}
+-- made.txt --
+201
+Content-Type: application/json
+
+{"id":"$THING","parts":[]}
+`
+	for name, test := range map[string]struct {
+		status int
+		body   func(id string) string
+		want   []string // of each failure; none: it passes
+	}{
+		"right":             {201, func(id string) string { return `{"id":"` + id + `","parts":[]}` }, nil},
+		"wrong order":       {201, func(id string) string { return `{"parts":[],"id":"` + id + `"}` }, []string{"another"}},
+		"white space alone": {201, func(id string) string { return `{"id": "` + id + `","parts":[]}` }, []string{`+"201`}},
+		"undeclared status": {418, func(id string) string { return `{"id":"` + id + `","parts":[]}` }, []string{"undeclared-status", "another"}},
+		"a secret":          {201, func(id string) string { return `{"id":"` + id + `","parts":[{"name":"cherished"}]}` }, []string{"secret", "another"}},
+		"no id":             {201, func(string) string { return `{"parts":[]}` }, []string{"required", "another", "no id in the last answer"}},
+	} {
+		c, tally := run(t, script, "", func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				answer(w, 200, "[]")
+				return
+			}
+			var body bytes.Buffer
+			_, _ = body.ReadFrom(r.Body)
+			id, err := conform.Member(body.Bytes(), "id")
+			if err != nil {
+				t.Error(err)
+			}
+			answer(w, test.status, test.body(id))
+		})
+		if len(c.Failures) != len(test.want) {
+			t.Errorf("%s: %d failures: %s", name, len(c.Failures), c.Text())
+			continue
+		}
+		for i, want := range test.want {
+			text := c.Failures[i].Text(c.Name)
+			if !strings.Contains(text, want) || strings.Contains(text, "cherished") || strings.Contains(text, "Passw0rd") || c.Failures[i].Operation != "createThing" || c.Failures[i].Prose != "Things." {
+				t.Errorf("%s: %+v", name, c.Failures[i])
+			}
+		}
+		rows := tally.Rows()
+		i := slices.IndexFunc(rows, func(r conform.Row) bool { return r.Operation == "createThing" })
+		j := slices.IndexFunc(rows, func(r conform.Row) bool { return r.Operation == "listThings" })
+		want := []int{1, 0, 1, 0} // of createThing and listThings: passed, failed, passed, skipped
+		if len(test.want) > 0 {
+			want = []int{0, 1, 1, 0}
+		}
+		if name == "no id" {
+			want = []int{0, 1, 0, 1}
+		}
+		if got := []int{rows[i].Passed, rows[i].Failed, rows[j].Passed, rows[j].Skipped}; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, and not %v", name, got, want)
+		}
+		if undeclared := name == "undeclared status"; undeclared != slices.Equal(rows[i].Undeclared, []int{418}) {
+			t.Errorf("%s: %v", name, rows[i].Undeclared)
+		}
+	}
+}
+
+// What a script makes is removed: by its own line, and by the cleanup's, the last
+// first; what cannot be is told.
+func TestCleanup(t *testing.T) {
+	var deleted []string
+	handle := func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodDelete:
+			deleted = append(deleted, r.URL.EscapedPath())
+			if strings.HasSuffix(r.URL.Path, "stays") {
+				w.WriteHeader(http.StatusConflict)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			var body bytes.Buffer
+			_, _ = body.ReadFrom(r.Body)
+			answer(w, 201, body.String())
+		}
+	}
+	c, _ := run(t, `send POST /small/things one.json
+defer DELETE /small/things/by-itself
+send POST /small/things two.json
+send POST /small/things three.json
+-- one.json --
+{"id":"one/1","parts":[{"name":"old"}]}
+-- two.json --
+{"id":"stays","parts":[{"name":"old"}]}
+-- three.json --
+{"id":"another","parts":[{"name":"new"}]}
+`, "undo createThing -when parts[0].name=old DELETE /small/things/{answer.id}\n", handle)
+	if want := []string{"/small/things/by-itself", "/small/things/stays", "/small/things/one%2F1"}; !slices.Equal(deleted, want) {
+		t.Errorf("deleted %q, and not %q", deleted, want)
+	}
+	if len(c.Left) != 1 || !strings.Contains(c.Left[0], "DELETE /small/things/stays → 409") || c.Outcome != conform.Passed {
+		t.Errorf("%s: left %q", c.Outcome, c.Left)
+	}
+}
+
+// A request that an interrupt ends has neither passed nor failed; one that is never
+// answered has failed.
+func TestNoAnswer(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodGet:
+			answer(w, 200, "[]")
+		case http.MethodPost:
+			panic(http.ErrAbortHandler)
+		default:
+			cancel()
+			<-r.Context().Done()
+		}
+	}))
+	defer server.Close()
+	for text, want := range map[string]struct {
+		outcome conform.Outcome
+		counts  []int // passed, failed, skipped
+	}{
+		"send GET /small/things\nsend POST /small/things\nsend GET /small/things":       {conform.Failed, []int{1, 1, 1}},
+		"send GET /small/things\nsend DELETE /small/things/1\nsend GET /small/things\n": {conform.Skipped, []int{1, 0, 2}},
+	} {
+		s, err := conform.Parse("script", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := conform.Runner{Contract: parsed(t), Tally: conform.NewTally(parsed(t))}
+		within := t.Context()
+		if want.outcome == conform.Skipped {
+			within = ctx
+		}
+		c := r.Run(within, s, nil, conform.Server{URL: server.URL})
+		sum := (&conform.Report{Operations: r.Tally.Rows()}).Sum()
+		if got := []int{sum.Passed, sum.Failed, sum.Skipped}; c.Outcome != want.outcome || !slices.Equal(got, want.counts) {
+			t.Errorf("%q: %s, %v: %+v", text, c.Outcome, got, c)
+		}
+		if want.outcome == conform.Failed && (len(c.Failures) != 1 || c.Failures[0].Operation != "createThing" || !strings.Contains(c.Failures[0].Message, "no answer")) {
+			t.Errorf("%+v", c.Failures)
+		}
+	}
+}
+
+// What requests have is seen wherever it is.
+func TestCoverage(t *testing.T) {
+	_, tally := run(t, `send GET '/small/things?limit=1' -header 'x-test: yes' -header 'Cookie: sid=1'
+send POST /small/things thing.json
+-- thing.json --
+{"id":"a","parts":[{"name":"b"}]}
+`, "", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			answer(w, 200, "[]")
+			return
+		}
+		answer(w, 201, `{"id":"a"}`)
+	})
+	c := tally.Coverage()
+	if want := (conform.Share{Seen: 2, Of: 3, Missing: []string{"deleteThing"}}); !reflect.DeepEqual(c.Operations, want) {
+		t.Errorf("operations: %+v", c.Operations)
+	}
+	if want := (conform.Share{Seen: 2, Of: 4, Missing: []string{"createThing 409", "deleteThing 204"}}); !reflect.DeepEqual(c.Statuses, want) {
+		t.Errorf("statuses: %+v", c.Statuses)
+	}
+	if want := []string{"createThing body /secret"}; c.Members.Seen != c.Members.Of-1 || !slices.Equal(c.Members.Missing, want) {
+		t.Errorf("members: %+v", c.Members)
+	}
+	if c.Percent() <= 50 || c.Percent() >= 100 || (conform.Share{}).Percent() != 100 {
+		t.Errorf("%.1f %%", c.Percent())
+	}
+}
+
+// Whatever a server answers, a report of it is a report.
+func TestReports(t *testing.T) {
+	const nasty = "</pre><script>alert(1)</script>\x00\x1b[31m]]>\xff"
+	c, tally := run(t, "# "+strings.ReplaceAll(nasty, "\x00", "")+"\nsend POST /small/things -type text/plain x\ncmp stdout x\n-- x --\n", "", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Nasty", "</pre><script>alert(1)</script>")
+		answer(w, 201, nasty)
+	})
+	r := &conform.Report{
+		Command: "conform", API: "small", Title: "Small", Target: "http://127.0.0.1",
+		Cases:      []conform.Case{c, {Name: "skipped", Outcome: conform.Skipped, Reason: "needs " + nasty}},
+		Operations: tally.Rows(), Coverage: tally.Coverage(),
+	}
+	written := map[string]string{}
+	for _, form := range conform.Formats() {
+		var b bytes.Buffer
+		if err := r.Write(form, &b); err != nil {
+			t.Fatal(err)
+		}
+		written[form] = b.String()
+	}
+	if page := written["html"]; strings.Contains(page, "<script") || strings.Count(page, "</pre>") != strings.Count(page, "<pre") || !strings.Contains(page, "1 failed") {
+		t.Error(page)
+	}
+	var suite struct {
+		Failures int `xml:"failures,attr"`
+		Skipped  int `xml:"skipped,attr"`
+		Cases    []struct {
+			Failure string `xml:"failure"`
+		} `xml:"testcase"`
+	}
+	if err := xml.Unmarshal([]byte(written["junit"]), &suite); err != nil || suite.Failures != 1 || suite.Skipped != 1 || !strings.Contains(suite.Cases[0].Failure, "script.txtar:2") {
+		t.Errorf("%v: %s", err, written["junit"])
+	}
+	again, err := conform.ReadReport([]byte(written["json"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Count(conform.Failed) != 1 || !reflect.DeepEqual(again.Operations, r.Operations) || len(again.Cases[0].Failures) != len(c.Failures) {
+		t.Errorf("%+v", again)
+	}
+	if err := r.Write("pdf", &bytes.Buffer{}); err == nil {
+		t.Error("a report as pdf")
+	}
+	if _, err := conform.ReadReport([]byte("[")); err == nil {
+		t.Error("no report is one")
+	}
+}

@@ -1,0 +1,580 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"usher/handlers/exchange"
+)
+
+// Server is what scripts speak to.
+type Server struct {
+	URL       string            // without a path: http://127.0.0.1:8080
+	Transport http.RoundTripper // nil: http.DefaultTransport
+	Header    http.Header       // that each request gets, besides its own
+	Timeout   time.Duration     // of a request; 0: DefaultTimeout
+	// Admin and Password are an administrator's.
+	Admin, Password string
+	// Advance lets time pass; nil: by waiting, up to Patience for each script.
+	Advance  func(context.Context, time.Duration) error
+	Patience time.Duration
+	// Fault puts in a fault of that kind; nil: there is none.
+	Fault func(kind string) error
+}
+
+// DefaultTimeout is how long an answer may take.
+const DefaultTimeout = 30 * time.Second
+
+// cleanupTimeout is how long it may take to remove what a script has made.
+const cleanupTimeout = 30 * time.Second
+
+// Runner runs scripts.
+type Runner struct {
+	Contract *exchange.Contract
+	// Tally is told of each request; nil: nobody is.
+	Tally *Tally
+	// Update writes answers into the scripts instead of comparing them.
+	Update bool
+}
+
+// Run runs one script against a server, and cleanup after it, unless that is nil.
+// What it gives back holds no secrets.
+func (r *Runner) Run(ctx context.Context, s, cleanup *Script, server Server) Case {
+	began := time.Now()
+	x := newExecution(r, s, server)
+	for i, st := range s.steps {
+		if ctx.Err() != nil {
+			x.result.Reason = "interrupted"
+			x.skip(s.steps[i:])
+			break
+		}
+		if err := x.do(ctx, st); err != nil {
+			if ctx.Err() != nil {
+				x.result.Reason = "interrupted"
+				x.judged = x.judged || st.name == "send" // that has no answer
+				x.skip(s.steps[i:])
+				break
+			}
+			switch {
+			case errors.Is(err, errImpatient):
+				x.result.Reason = fmt.Sprintf("from line %d on: %v", st.line, err)
+			default:
+				x.fail(st, err.Error())
+			}
+			x.skip(s.steps[i+1:])
+			break
+		}
+	}
+	x.settle()
+	switch {
+	case len(x.result.Failures) > 0:
+		x.result.Outcome = Failed
+	case ctx.Err() != nil, x.result.Requests == 0:
+		x.result.Outcome = Skipped
+	default:
+		x.result.Outcome = Passed
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	for _, last := range slices.Backward(x.deferred) {
+		if err := last(after); err != nil {
+			x.left(s.Name, err)
+		}
+	}
+	if cleanup != nil {
+		x.clean(after, cleanup)
+	}
+	x.result.Seconds = time.Since(began).Seconds()
+	return x.result
+}
+
+// Reach asks a server for anything, to know that it is there. Errors: it does not
+// answer.
+func Reach(ctx context.Context, server Server) error {
+	x := newExecution(&Runner{}, new(Script), server)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+	if err != nil {
+		return err
+	}
+	response, err := x.client.Do(r)
+	if err != nil {
+		return plainly(err)
+	}
+	return response.Body.Close()
+}
+
+// Skip is what becomes of a script that is not run, for a reason.
+func (r *Runner) Skip(s *Script, reason string) Case {
+	x := newExecution(r, s, Server{})
+	x.skip(s.steps)
+	x.result.Outcome, x.result.Reason = Skipped, reason
+	return x.result
+}
+
+// execution is a script under way.
+type execution struct {
+	*Runner
+	script *Script
+	server Server
+	client *http.Client
+	result Case
+
+	values  map[string]string
+	names   []string // of values that are masked, in order
+	secrets []string // that went by
+
+	last    *exchange.Exchange
+	out     string               // what the last send printed
+	failed  bool                 // something is wrong with the last answer
+	judged  bool                 // the last exchange has been told to Tally
+	history []*exchange.Exchange // that may have made something
+	met     map[string]bool      // operations that have answered
+	updated map[string]bool      // files
+
+	deferred []func(context.Context) error
+}
+
+func newExecution(r *Runner, s *Script, server Server) *execution {
+	timeout := server.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	x := &execution{
+		Runner: r, script: s, server: server,
+		client: &http.Client{
+			Transport: server.Transport, Timeout: timeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		result:  Case{Name: s.Name, Prose: s.Prose},
+		values:  map[string]string{"ADMIN": server.Admin, "ADMIN_PASSWORD": server.Password},
+		met:     map[string]bool{},
+		updated: map[string]bool{},
+		judged:  true,
+	}
+	return x
+}
+
+// do does a step. Errors: those after which the script cannot go on.
+func (x *execution) do(ctx context.Context, st step) error {
+	arg := func(i int) (string, error) { return x.expand(st.args[i]) }
+	switch st.name {
+	case "needs": // has been looked at
+	case "unique":
+		prefix, err := arg(1)
+		if err != nil {
+			return err
+		}
+		x.set(st.args[0].plain(), prefix+strings.ToLower(rand.Text()[:8]))
+	case "send":
+		x.settle()
+		r, err := parseSend(st.args)
+		if err != nil {
+			return err
+		}
+		return x.send(ctx, st, r)
+	case "defer":
+		return x.atEnd(st)
+	case "capture":
+		return x.capture(st)
+	case "shows":
+		return x.shows(st)
+	case "cmp":
+		return x.compare(st)
+	case "stdout":
+		pattern, err := arg(0)
+		if err != nil {
+			return err
+		}
+		if regexp.MustCompile("(?m)"+pattern).MatchString(x.out) == st.negate {
+			x.fail(st, "the answer does not fit")
+		}
+	case "advance":
+		d, err := time.ParseDuration(st.args[0].plain())
+		if err != nil {
+			return err
+		}
+		return x.advance(ctx, d)
+	case "fault":
+		if x.server.Fault == nil {
+			return errors.New("nobody here can put in a fault")
+		}
+		return x.server.Fault(st.args[0].plain())
+	}
+	return nil
+}
+
+func (x *execution) advance(ctx context.Context, d time.Duration) error {
+	if x.server.Advance != nil {
+		return x.server.Advance(ctx, d)
+	}
+	if x.script.Passing > x.server.Patience {
+		return fmt.Errorf("needs %s to pass%w", inWords(x.script.Passing), errImpatient)
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// errImpatient is why a script ends that would have to wait.
+var errImpatient = errors.New("")
+
+func (x *execution) set(name, value string) {
+	if !slices.Contains(x.names, name) {
+		x.names = append(x.names, name)
+	}
+	x.values[name] = value
+}
+
+// send sends a request and prints its answer.
+func (x *execution) send(ctx context.Context, st step, r request) error {
+	method, path, body, err := x.words(r)
+	if err != nil {
+		return err
+	}
+	e, err := x.exchange(ctx, method, path, r, body)
+	x.last, x.failed, x.judged = e, false, false
+	if err != nil {
+		x.out = ""
+		return err
+	}
+	x.result.Requests++
+	x.met[e.Operation] = true
+	if len(e.Request.Body) < mostRemembered {
+		x.history = append(x.history, e)
+	}
+	x.print(e, r.shown)
+	x.hold(st, e)
+	return nil
+}
+
+// words are what a request is made of, with the values of its names.
+func (x *execution) words(r request) (method, path string, body []byte, err error) {
+	if method, err = x.expand(r.method); err != nil {
+		return "", "", nil, err
+	}
+	if path, err = x.expand(r.path); err != nil {
+		return "", "", nil, err
+	}
+	if r.file != "" {
+		text := x.expandText(strings.TrimSuffix(string(x.script.file(r.file).Data), "\n"))
+		body = append([]byte(text), bytes.Repeat([]byte(" "), max(0, r.pad-len(text)))...)
+	}
+	return method, path, body, nil
+}
+
+// atEnd has a request sent when the script ends, with the values of now.
+func (x *execution) atEnd(st step) error {
+	r, err := parseSend(st.args)
+	if err != nil {
+		return err
+	}
+	for i, h := range r.headers {
+		text, err := x.expand(h.value)
+		if err != nil {
+			return err
+		}
+		r.headers[i].value = word{{text, true}}
+	}
+	method, path, body, err := x.words(r)
+	if err != nil {
+		return err
+	}
+	x.deferred = append(x.deferred, func(ctx context.Context) error {
+		return x.remove(ctx, method, path, r, body)
+	})
+	return nil
+}
+
+// left notes that something may be left on the server.
+func (x *execution) left(what string, err error) {
+	x.result.Left = append(x.result.Left, x.hide(fmt.Sprintf("what %s has made: %s", what, err)))
+}
+
+// remove sends a request that removes what a script has made. It is as well if
+// there is nothing left to remove.
+func (x *execution) remove(ctx context.Context, method, path string, r request, body []byte) error {
+	e, err := x.exchange(ctx, method, path, r, body)
+	switch {
+	case err != nil:
+		return err
+	case e.Answer.Status == http.StatusNotFound, e.Answer.Status/100 == 2:
+		return nil
+	}
+	return fmt.Errorf("%s %s → %d", method, path, e.Answer.Status)
+}
+
+// mostRemembered is how large the body of a request may be that makes something.
+const mostRemembered = 64 << 10
+
+// exchange sends a request as r says, and waits for its answer.
+func (x *execution) exchange(ctx context.Context, method, path string, r request, body []byte) (*exchange.Exchange, error) {
+	// The path goes out as the script writes it.
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	e := &exchange.Exchange{At: time.Now(), API: x.Contract.Name(), Request: exchange.Message{Method: method, URL: path, Body: body}}
+	e.Operation, _ = x.Contract.Find(method, path) // should there be no answer that could be held against it
+	q, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(x.server.URL, "/")+path, reader)
+	if err != nil {
+		return e, fmt.Errorf("no request can be made of %s %s", method, path)
+	}
+	for name, values := range x.server.Header {
+		q.Header[name] = slices.Clone(values)
+	}
+	switch {
+	case r.media == "" && body != nil:
+		q.Header.Set("Content-Type", "application/json")
+	case r.media != "" && r.media != "none":
+		q.Header.Set("Content-Type", r.media)
+	}
+	for _, h := range r.headers {
+		name, value, err := h.line(x.expand)
+		if err != nil {
+			return e, err
+		}
+		q.Header.Add(name, value)
+	}
+	e.Request.Header = q.Header.Clone()
+	response, err := x.client.Do(q)
+	if err != nil {
+		return e, plainly(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, mostAnswered+1))
+	e.Duration = time.Since(e.At)
+	e.Answer = exchange.Message{Status: response.StatusCode, Header: response.Header, Body: answer}
+	switch {
+	case err != nil:
+		return e, fmt.Errorf("the answer breaks off: %w", err)
+	case len(answer) > mostAnswered:
+		return e, fmt.Errorf("the answer has more than %d bytes", mostAnswered)
+	}
+	x.Contract.Check(e) //nolint:contextcheck // it judges what is there, and waits for nothing
+	return e, nil
+}
+
+// mostAnswered is how large an answer may be.
+const mostAnswered = 16 << 20
+
+// plainly is the reason why there is no answer, without the URL, which may hold a
+// secret.
+func plainly(err error) error {
+	if os.IsTimeout(err) {
+		return errors.New("no answer in time")
+	}
+	for {
+		cause := errors.Unwrap(err)
+		if cause == nil {
+			return fmt.Errorf("no answer: %w", err)
+		}
+		err = cause
+	}
+}
+
+// print keeps what a script sees of an answer.
+func (x *execution) print(e *exchange.Exchange, shown []string) {
+	var out strings.Builder
+	fmt.Fprintln(&out, e.Answer.Status)
+	for _, name := range append([]string{"Content-Type"}, shown...) {
+		for _, value := range e.Answer.Header.Values(name) {
+			fmt.Fprintf(&out, "%s: %s\n", name, value)
+		}
+	}
+	if len(e.Answer.Body) > 0 {
+		fmt.Fprintf(&out, "\n%s\n", e.Answer.Body)
+	}
+	x.out = x.mask(out.String())
+}
+
+// hold holds an answer against the contract, and against the secrets that went by.
+func (x *execution) hold(st step, e *exchange.Exchange) {
+	var broken []exchange.Violation
+	for _, v := range e.Violations {
+		if v.In == exchange.Answer {
+			broken = append(broken, v)
+		}
+	}
+	if len(broken) > 0 {
+		x.fail(st, "the answer breaks the contract", broken...)
+	}
+	x.remember(exchange.Secrets(exchange.Exchange{Request: e.Request}))
+	for _, secret := range x.secrets {
+		if bytes.Contains(e.Answer.Body, []byte(secret)) {
+			x.fail(st, "the answer repeats a secret that it was sent, or that an earlier answer had")
+			break
+		}
+	}
+	x.remember(exchange.Secrets(exchange.Exchange{Answer: e.Answer}))
+}
+
+func (x *execution) remember(secrets []string) {
+	for _, s := range secrets {
+		if !slices.Contains(x.secrets, s) {
+			x.secrets = append(x.secrets, s)
+		}
+	}
+}
+
+func (x *execution) capture(st step) error {
+	if x.last == nil {
+		return errors.New("no answer yet")
+	}
+	var found string
+	var err error
+	if len(st.args) == 4 {
+		name := st.args[2].plain()
+		match := regexp.MustCompile(st.args[3].plain()).FindStringSubmatch(strings.Join(x.last.Answer.Header.Values(name), "\n"))
+		if match == nil {
+			return fmt.Errorf("no %s in header %s of the last answer", st.args[3].plain(), name)
+		}
+		found = match[len(match)-1]
+	} else if found, err = Member(x.last.Answer.Body, st.args[1].plain()); err != nil {
+		return err
+	}
+	x.set(st.args[0].plain(), found)
+	return nil
+}
+
+func (x *execution) shows(st step) error {
+	s := Shown{Operation: st.args[0].plain(), Aspects: strings.Split(st.args[1].plain(), ","), Text: st.args[2].plain()}
+	if !x.met[s.Operation] {
+		return fmt.Errorf("no answer of %s yet that could show anything", s.Operation)
+	}
+	x.result.Shown = append(x.result.Shown, s)
+	return nil
+}
+
+func (x *execution) compare(st step) error {
+	name, err := x.expand(st.args[1])
+	if err != nil {
+		return err
+	}
+	f := x.script.file(name)
+	if f == nil {
+		return fmt.Errorf("there is no file %q in the script", name)
+	}
+	if string(f.Data) == x.out {
+		return nil
+	}
+	if x.Update && !x.updated[name] {
+		x.updated[name] = true
+		f.Data = []byte(x.out)
+		x.result.Updated = true
+		return nil
+	}
+	x.differs(st, string(f.Data))
+	return nil
+}
+
+// settle tells Tally of the last request, now that all is known of it.
+func (x *execution) settle() {
+	if x.judged || x.Tally == nil {
+		return
+	}
+	x.judged = true
+	outcome := Passed
+	if x.failed {
+		outcome = Failed
+	}
+	x.Tally.Add(x.last, outcome)
+}
+
+// skip tells Tally of requests that are not sent.
+func (x *execution) skip(steps []step) {
+	if x.Tally == nil {
+		return
+	}
+	for _, st := range steps {
+		if st.name == "send" {
+			x.Tally.skip(x.Contract, st.args[0].plain(), st.args[1].plain())
+		}
+	}
+}
+
+// clean removes what the script has made, as cleanup says.
+func (x *execution) clean(ctx context.Context, cleanup *Script) {
+	c := newExecution(&Runner{Contract: x.Contract}, cleanup, x.server)
+	ready := false
+	for _, st := range cleanup.steps {
+		if st.name != "undo" {
+			continue
+		}
+		u, err := parseUndo(st.args)
+		if err != nil {
+			x.left(x.script.Name, err)
+			continue
+		}
+		for _, e := range slices.Backward(x.history) {
+			if !u.undoes(e) {
+				continue
+			}
+			if !ready { // logs in only if there is something to do
+				if err := c.prepare(ctx); err != nil {
+					x.left(x.script.Name, err)
+					return
+				}
+				ready = true
+			}
+			if err := c.undo(ctx, u, e); err != nil {
+				x.left(u.operation+" in "+x.script.Name, err)
+			}
+		}
+	}
+}
+
+// prepare does what a cleanup does before it undoes anything.
+func (x *execution) prepare(ctx context.Context) error {
+	for _, st := range x.script.steps {
+		if st.name != "undo" {
+			if err := x.do(ctx, st); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// undoes says whether that exchange has made something which the line undoes.
+func (u undo) undoes(e *exchange.Exchange) bool {
+	if e.Operation != u.operation || e.Answer.Status/100 != 2 {
+		return false
+	}
+	if !u.conditional {
+		return true
+	}
+	is, err := Member(e.Answer.Body, u.member)
+	return err == nil && is == u.is
+}
+
+// undo sends the request that undoes another.
+func (x *execution) undo(ctx context.Context, u undo, e *exchange.Exchange) error {
+	method, path, body, err := x.words(u.send)
+	if err == nil {
+		path, err = fill(path, e.Request.Body, e.Answer.Body, inPath)
+	}
+	var text string
+	if err == nil {
+		text, err = fill(string(body), e.Request.Body, e.Answer.Body, inBody)
+	}
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		body = []byte(text)
+	}
+	return x.remove(ctx, method, path, u.send, body)
+}

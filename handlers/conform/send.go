@@ -1,0 +1,163 @@
+package conform
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// request is what a send line asks for.
+type request struct {
+	method, path word
+	headers      []header
+	media        string // none: no Content-Type
+	shown        []string
+	pad          int
+	file         string
+}
+
+// header is one of a request, or credentials that become one.
+type header struct {
+	kind  string // -basic, -bearer, -header
+	value word
+}
+
+func parseSend(args []word) (request, error) {
+	r := request{method: args[0], path: args[1]}
+	for args = args[2:]; len(args) > 0; args = args[1:] {
+		name := args[0].plain()
+		if !strings.HasPrefix(name, "-") {
+			if r.file != "" {
+				return r, errors.New("usage: " + usages["send"].usage)
+			}
+			r.file = name
+			continue
+		}
+		if len(args) < 2 {
+			return r, fmt.Errorf("%s wants a value", name)
+		}
+		args = args[1:]
+		switch value := args[0]; name {
+		case "-basic", "-bearer", "-header":
+			r.headers = append(r.headers, header{name, value})
+		case "-type":
+			r.media = value.plain()
+		case "-show":
+			r.shown = append(r.shown, value.plain())
+		case "-pad":
+			var err error
+			if r.pad, err = strconv.Atoi(value.plain()); err != nil {
+				return r, errors.New("-pad wants a number")
+			}
+		default:
+			return r, fmt.Errorf("no flag %s", name)
+		}
+	}
+	return r, nil
+}
+
+// line is the header's name and value, expanded.
+func (h header) line(expand func(word) (string, error)) (name, value string, err error) {
+	text, err := expand(h.value)
+	switch h.kind {
+	case "-basic":
+		return "Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte(text)), err
+	case "-bearer":
+		return "Authorization", "Bearer " + text, err
+	}
+	name, value, _ = strings.Cut(text, ":")
+	return name, strings.TrimSpace(value), err
+}
+
+// undo is what an undo line asks for.
+type undo struct {
+	operation   string
+	member, is  string // of the answer, if it must be so
+	conditional bool
+	send        request
+}
+
+func parseUndo(args []word) (undo, error) {
+	u := undo{operation: args[0].plain()}
+	args = args[1:]
+	if args[0].plain() == "-when" {
+		if len(args) < 4 {
+			return u, errors.New("usage: " + usages["undo"].usage)
+		}
+		u.member, u.is, u.conditional = strings.Cut(args[1].plain(), "=")
+		if !u.conditional {
+			return u, errors.New("usage: " + usages["undo"].usage)
+		}
+		args = args[2:]
+	}
+	var err error
+	u.send, err = parseSend(args)
+	return u, err
+}
+
+// made is what an undo line takes from a request and its answer.
+var made = regexp.MustCompile(`\{(request|answer)(\.[\w.\[\]-]+)?\}`)
+
+// fill puts in what was made, written as encode writes it. Errors: there is none.
+func fill(text string, request, answer []byte, encode func(string) string) (filled string, err error) {
+	filled = made.ReplaceAllStringFunc(text, func(found string) string {
+		parts := made.FindStringSubmatch(found)
+		body := answer
+		if parts[1] == "request" {
+			body = request
+		}
+		if parts[2] == "" {
+			return string(body)
+		}
+		value, e := Member(body, parts[2])
+		if e != nil {
+			err = e
+		}
+		return encode(value)
+	})
+	return filled, err
+}
+
+func inPath(value string) string { return url.PathEscape(value) }
+
+func inBody(value string) string {
+	quoted, _ := json.Marshal(value)
+	return string(quoted[1 : len(quoted)-1])
+}
+
+// Member finds a.b[0].c in a JSON text; a dot alone is the whole of one that is
+// a string.
+func Member(body []byte, path string) (string, error) {
+	var value any
+	if err := json.Unmarshal(body, &value); err != nil {
+		return "", errors.New("the last answer is not JSON")
+	}
+	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(v) {
+				return "", fmt.Errorf("no %s in the last answer", path)
+			}
+			value = v[i]
+		default:
+			return "", fmt.Errorf("no %s in the last answer", path)
+		}
+	}
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case nil:
+		return "", fmt.Errorf("no %s in the last answer", path)
+	default:
+		text, err := json.Marshal(v)
+		return string(text), err
+	}
+}
