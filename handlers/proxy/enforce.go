@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+
+	"usher/handlers/exchange"
+)
+
+// MaxHeld is how large a body may be where both sides are held back until they are
+// judged, in bytes. Larger ones are refused.
+const MaxHeld = 1 << 20
+
+// refusal is why an answer is not passed on.
+type refusal struct{ violation exchange.Violation }
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("the target's answer breaks the contract: %s: %s", r.violation.Path, r.violation.Rule)
+}
+
+// enforce passes a request on if it keeps to the contract, and answers it in the
+// vendor's place if not. A request that breaks the contract where the vendor's own
+// server would let it pass is passed, and reported.
+func (p *Proxy) enforce(x *passing, r *http.Request) {
+	held, err := io.ReadAll(io.LimitReader(r.Body, MaxHeld+1))
+	// What is wrong with reading, or with the size, the checker finds out, too.
+	check := r.Clone(r.Context())
+	check.Body = io.NopCloser(&rereader{held: bytes.NewReader(held), err: err})
+	x.sent.add(held, io.EOF)
+	if p.options.Checker.Refuse(x, check) {
+		x.refused = exchange.Request
+		return
+	}
+	if len(held) > 0 || r.ContentLength > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(held))
+	}
+	p.reverse.ServeHTTP(x, r)
+}
+
+// rereader reads what was read before, with the error that it ended in.
+type rereader struct {
+	held *bytes.Reader
+	err  error
+}
+
+func (r *rereader) Read(b []byte) (int, error) {
+	n, err := r.held.Read(b)
+	if n == 0 && err == io.EOF && r.err != nil {
+		return 0, r.err
+	}
+	return n, err
+}
+
+// hold reads an answer's body and refuses what breaks the contract.
+func (p *Proxy) hold(x *passing, response *http.Response) error {
+	x.got.truncated = true
+	if broken := p.broken(x); broken != nil { // by its status and headers
+		return p.refused(response, broken)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, MaxHeld+1))
+	if err != nil {
+		discard(response)
+		return err
+	}
+	if len(body) > MaxHeld {
+		return p.refused(response, &exchange.Violation{Path: "body", Rule: fmt.Sprintf("it is larger than the %d bytes that are held back", MaxHeld)})
+	}
+	x.got = copied{body: body, ended: true}
+	if broken := p.broken(x); broken != nil {
+		return p.refused(response, broken)
+	}
+	discard(response)
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
+func (p *Proxy) refused(response *http.Response, why *exchange.Violation) error {
+	discard(response)
+	return &refusal{*why}
+}
+
+// broken is what an answer does to the contract; nil: nothing.
+func (p *Proxy) broken(x *passing) *exchange.Violation {
+	e, _ := x.exchange()
+	p.options.Contract.Check(&e)
+	for i, v := range e.Violations {
+		if v.In == exchange.Answer {
+			return &e.Violations[i]
+		}
+	}
+	return nil
+}
+
+// refuse answers in the vendor's words for an answer that is not passed on. The
+// exchange keeps the answer that came.
+func (p *Proxy) refuse(x *passing, why *refusal) {
+	x.refused = exchange.Answer
+	p.options.Checker.Fail(x, x.request, why)
+}
