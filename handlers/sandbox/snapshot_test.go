@@ -1,0 +1,235 @@
+package sandbox
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/storage"
+)
+
+// imageOf is the image of an empty store.
+func imageOf(tb testing.TB) storage.Image {
+	tb.Helper()
+	store, err := storage.Open(tb.Context(), storage.Options{Path: filepath.Join(tb.TempDir(), "usher.db"), Volatile: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	image, err := store.Image(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return image
+}
+
+func packed(content string) string {
+	var b bytes.Buffer
+	b.WriteString(magic)
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, content)
+	_ = z.Close()
+	return b.String()
+}
+
+func TestSnapshotFile(t *testing.T) {
+	s := &Snapshot{
+		Taken: time.Date(2026, 1, 1, 0, 0, 0, 1000, time.UTC), Clock: ClockState{Frozen: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)},
+		Settings: []byte(`{"milvus":{"maxUsers":2}}`), Image: imageOf(t),
+	}
+	file, err := s.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadSnapshot(t.Context(), bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !read.Taken.Equal(s.Taken) || read.Clock != s.Clock || string(read.Settings) != string(s.Settings) || !bytes.Equal(read.Image.Bytes(), s.Image.Bytes()) {
+		t.Errorf("%+v", read)
+	}
+	if again, err := read.File(); err != nil || !bytes.Equal(again, file) {
+		t.Errorf("written again it is another file: %v", err)
+	}
+	image := string(s.Image.Bytes())
+	for name, bad := range map[string]string{
+		"nothing":         "",
+		"another file":    "SQLite format 3\x00",
+		"a newer form":    strings.Replace(string(file), " 1\n", " 2\n", 1),
+		"its start":       magic,
+		"a half":          string(file[:len(file)/2]),
+		"no header":       packed(""),
+		"a header only":   packed("{}\n"),
+		"no JSON":         packed("{\n" + image),
+		"no image":        packed("{}\n" + strings.Repeat("x", 8192)),
+		"half an image":   packed("{}\n" + image[:len(image)/2]),
+		"a header of any": packed(strings.Repeat(" ", 1<<17) + "{}\n" + image),
+		"another time":    packed(`{"clock":{"frozen":"2500-01-01T00:00:00Z"}}` + "\n" + image),
+		"far ahead":       packed(`{"clock":{"ahead":9223372036854775807}}` + "\n" + image),
+	} {
+		if got, err := ReadSnapshot(t.Context(), strings.NewReader(bad)); !errors.Is(err, ErrSnapshot) || got != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := ReadSnapshot(t.Context(), io.MultiReader(strings.NewReader(magic[:3]), &failing{broken})); !errors.Is(err, broken) || errors.Is(err, ErrSnapshot) {
+		t.Errorf("a reader that fails: %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+
+// What is unpacked of a file is bounded.
+func TestSnapshotIsBounded(t *testing.T) {
+	var b bytes.Buffer
+	b.WriteString(magic)
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	_, _ = io.WriteString(z, "{}\n")
+	for range maxSnapshot>>20 + 1 {
+		_, _ = z.Write(zeros)
+	}
+	_ = z.Close()
+	if _, err := ReadSnapshot(t.Context(), &b); !errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), "too large") {
+		t.Error(err)
+	}
+}
+
+// testHost is a host whose worlds are empty stores.
+func testHost(t *testing.T, maximum int) *Host {
+	t.Helper()
+	t.Setenv("TMPDIR", t.TempDir())
+	h := NewHost(Options{
+		Fill: func(context.Context, *storage.Store, bool) ([]Administrator, error) { return nil, nil }, Max: maximum,
+	})
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func TestHostIsBounded(t *testing.T) {
+	h := testHost(t, 2)
+	main, err := h.Main(true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := h.Create(t.Context(), Spec{Name: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Create(t.Context(), Spec{}); !errors.Is(err, ErrLimit) {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := one.Close(); err != nil {
+		t.Error(err)
+	}
+	if one, err = h.Create(t.Context(), Spec{Name: "one"}); err != nil {
+		t.Errorf("after one was closed: %v", err)
+	}
+	if names := h.List(); len(names) != 2 || names[0] != main || names[1] != one {
+		t.Errorf("%v", names)
+	}
+	for name, want := range map[string]error{"main": ErrExists, "One": ErrName, "-one": ErrName, "one.": ErrName, "a b": ErrName} {
+		if _, err := h.Create(t.Context(), Spec{Name: name}); !errors.Is(err, want) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, bad := range []Spec{
+		{From: "nothing"},
+		{From: Fixture},
+		{From: Fixture, Fixture: []byte("{}")},
+		{From: OfSandbox},
+		{From: OfSnapshot},
+		{From: Demo, Source: "one"},
+		{From: Demo, Fixture: []byte("{}")},
+		{TTL: -1},
+		{TTL: MaxTTL + 1},
+		{Settings: []byte("{}")},
+	} {
+		if _, err := h.Create(t.Context(), bad); !errors.Is(err, ErrSpec) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	for what, err := range map[string]error{
+		"reset": main.Reset(t.Context()), "close": main.Close(), "ttl": main.SetTTL(time.Hour), "settings": main.SetSettings([]byte("{}")),
+	} {
+		if !errors.Is(err, ErrMain) {
+			t.Errorf("%s main: %v", what, err)
+		}
+	}
+	if err := main.SetClock(Change{Advance: time.Hour}); !errors.Is(err, ErrLasting) {
+		t.Errorf("the clock of main: %v", err)
+	}
+	if _, err := main.Snapshot(t.Context()); !errors.Is(err, ErrSealed) {
+		t.Errorf("a snapshot of main: %v", err)
+	}
+	if err := main.View(func(*storage.Store) error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("main before it is attached: %v", err)
+	}
+}
+
+func TestSnapshotsAreBounded(t *testing.T) {
+	h := testHost(t, 0)
+	one, err := h.Create(t.Context(), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := one.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.kept = maxKept - len(s.Image.Bytes())
+	if err := h.Keep("last", s, false); err != nil {
+		t.Error(err)
+	}
+	if err := h.Keep("last", s, false); !errors.Is(err, ErrExists) {
+		t.Error(err)
+	}
+	if err := h.Keep("last", s, true); err != nil {
+		t.Errorf("in place of itself: %v", err)
+	}
+	if err := h.Keep("more", s, false); !errors.Is(err, ErrLimit) {
+		t.Error(err)
+	}
+	if err := h.Forget("last"); err != nil {
+		t.Error(err)
+	}
+	if err := h.Forget("last"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+	if err := h.Keep("more", s, false); err != nil {
+		t.Error(err)
+	}
+}
+
+// A host that is closed makes nothing more.
+func TestHostCloses(t *testing.T) {
+	h := testHost(t, 0)
+	one, err := h.Create(t.Context(), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Create(t.Context(), Spec{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("made: %v", err)
+	}
+	if _, err := one.Snapshot(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("taken: %v", err)
+	}
+}
