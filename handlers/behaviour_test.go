@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/rogpeppe/go-internal/testscript"
 
 	"usher/handlers"
+	"usher/handlers/conform"
 )
 
 // aspects are what docs/behaviour.md says of each operation, a column each.
@@ -35,32 +35,23 @@ var shown = struct {
 
 type cell struct{ text, script string }
 
-// cmdShows is the command shows. A script can only say it of an operation whose
-// answer it has seen.
-func cmdShows(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: shows OPERATION ASPECT[,ASPECT…] TEXT")
+// show notes what a script has said.
+func show(t *testing.T, api, script string, s conform.Shown) {
+	t.Helper()
+	if strings.TrimSpace(s.Text) == "" || strings.ContainsAny(s.Text, "|\n") {
+		t.Errorf("%s: %q is to go into a cell of a table", script, s.Text)
 	}
-	w := worldOf(ts)
-	operation, text := args[0], args[2]
-	if !w.watch.met(operation) {
-		ts.Fatalf("no answer of %s yet that could show anything", operation)
-	}
-	if strings.TrimSpace(text) == "" || strings.ContainsAny(text, "|\n") {
-		ts.Fatalf("the text goes into a cell of a table")
-	}
-	script := ts.Name()
 	shown.Lock()
 	defer shown.Unlock()
-	for aspect := range strings.SplitSeq(args[1], ",") {
+	for _, aspect := range s.Aspects {
 		if !slices.ContainsFunc(aspects, func(a struct{ name, title string }) bool { return a.name == aspect }) {
-			ts.Fatalf("no aspect %q", aspect)
+			t.Errorf("%s: no aspect %q", script, aspect)
 		}
-		key := [3]string{w.api, operation, aspect}
+		key := [3]string{api, s.Operation, aspect}
 		if before, taken := shown.cells[key]; taken && before.script != script {
-			shown.twice = append(shown.twice, fmt.Sprintf("%s of %s %s: %s and %s", aspect, w.api, operation, before.script, script))
+			shown.twice = append(shown.twice, fmt.Sprintf("%s of %s %s: %s and %s", aspect, api, s.Operation, before.script, script))
 		}
-		shown.cells[key] = cell{text, script}
+		shown.cells[key] = cell{s.Text, script}
 	}
 }
 

@@ -129,6 +129,8 @@ func validating(b *testing.B, validate bool) http.Handler {
 		Name: "fusion", Roots: []string{"/api"}, Contract: contract, RequestID: "fusion-request-id",
 		JSON:         edge.JSONStyle{ContentType: "application/json"},
 		Authenticate: func(ctx context.Context, _ *edge.Call) (context.Context, error) { return ctx, nil },
+		Anyone:       func(ctx context.Context, _ *edge.Call) (context.Context, error) { return ctx, nil },
+		Denied:       func(error) bool { return false },
 		Fail:         func(_ *edge.Call, err error) edge.Answer { return edge.Answer{Status: 500, Value: err.Error()} },
 		Register:     func(r edge.Router) { gen.RegisterHandlers(r, gen.NewStrictHandler(idle{}, nil)) },
 	})
@@ -374,7 +376,12 @@ func rawRequest(method, path, header, value, body string) []byte {
 // answer's end, and no more: what it costs is taken from the server's cores.
 func throughput(b *testing.B, h http.Handler, raw []byte) func() float64 {
 	b.Helper()
-	const connections, each = 32, 100
+	return load(b, h, raw, 32, 100)
+}
+
+// load is throughput on so many connections, with so many requests on each.
+func load(b *testing.B, h http.Handler, raw []byte, connections, each int) func() float64 {
+	b.Helper()
 	server := httptest.NewServer(h)
 	b.Cleanup(server.Close)
 	address := strings.TrimPrefix(server.URL, "http://")
@@ -409,7 +416,7 @@ func throughput(b *testing.B, h http.Handler, raw []byte) func() float64 {
 			})
 		}
 		done.Wait()
-		return connections * each / time.Since(start).Seconds()
+		return float64(connections*each) / time.Since(start).Seconds()
 	}
 }
 

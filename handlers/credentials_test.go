@@ -164,10 +164,7 @@ func (w *world) fresh(prefix string) string { return prefix + strings.ToLower(ra
 func credentialAnswer(t *testing.T, w *world, operation string, r *http.Request) (cell string, ok bool) {
 	t.Helper()
 	c := contracts()[w.api]
-	find := r.Clone(t.Context())
-	find.URL.Host, find.URL.Scheme, find.Host = "", "", ""
-	route, _, err := c.find(find)
-	if err != nil || route.Operation.OperationID != operation {
+	if found, _ := c.Find(r.Method, r.URL.EscapedPath()); found != operation {
 		t.Errorf("%s %s is no request of %s", r.Method, r.URL.Path, operation)
 	}
 	response, err := w.client.Do(r)

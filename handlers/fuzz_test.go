@@ -20,6 +20,7 @@ import (
 
 	"usher/handlers"
 	"usher/handlers/applivery"
+	"usher/handlers/exchange"
 	"usher/handlers/milvus"
 	"usher/storage"
 	"usher/storage/password"
@@ -147,8 +148,13 @@ func (z *fuzzed) send(t *testing.T, operation, authorization, segment, query, he
 	answer := httptest.NewRecorder()
 	z.server.ServeHTTP(answer, r)
 	got := answer.Body.Bytes()
-	if err := z.watch.check(r, answer.Result(), got); err != nil {
+	e := exchange.Exchange{Request: requestOf(r, body), Answer: exchange.Message{Status: answer.Code, Header: answer.Result().Header, Body: got}}
+	if err := z.watch.check(&e); err != nil {
 		t.Errorf("%s %s → %d %s: %v", r.Method, r.URL, answer.Code, got, err)
+	}
+	z.watch.secrets = exchange.Secrets(e)
+	for _, found := range z.watch.unmasked(e) {
+		t.Error(found)
 	}
 	if said := z.log.String(); strings.Contains(said, `"level":"ERROR"`) {
 		t.Errorf("%s %s → %d %s: %s", r.Method, r.URL, answer.Code, got, said)

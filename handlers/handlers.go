@@ -8,6 +8,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,6 +43,10 @@ type Options struct {
 	Intercept      func(*edge.Call) *edge.Fault
 	Observe        func(*edge.Call, edge.Observed)
 
+	// Workbench has the index page lead to what a Workbench in front of the handler
+	// serves.
+	Workbench bool
+
 	Applivery applivery.Options
 	Milvus    milvus.Options
 }
@@ -49,10 +54,10 @@ type Options struct {
 // apis is the list of all that usher serves.
 func apis(o Options) []vendor {
 	return []vendor{
-		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, fusion.GivePassword, fusion.Demo, fusion.DemoAccounts, fusion.PasswordRule},
-		{applivery.Name, "Applivery", o.Applivery.API, applivery.FirstStart, applivery.Administrator, nil, applivery.Demo, applivery.DemoAccounts, applivery.PasswordRule},
-		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, nil, saymon.Demo, saymon.DemoAccounts, saymon.PasswordRule},
-		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, nil, milvus.Demo, milvus.DemoAccounts, o.Milvus.PasswordRule},
+		{fusion.Name, "Lucidworks Fusion", fusion.API, fusion.FirstStart, fusion.Administrator, fusion.GivePassword, fusion.Demo, fusion.DemoAccounts, fusion.PasswordRule, fusion.Scripts, fusion.Form},
+		{applivery.Name, "Applivery", o.Applivery.API, applivery.FirstStart, applivery.Administrator, nil, applivery.Demo, applivery.DemoAccounts, applivery.PasswordRule, applivery.Scripts, applivery.Form},
+		{saymon.Name, "SAYMON", saymon.API, saymon.FirstStart, saymon.Administrator, nil, saymon.Demo, saymon.DemoAccounts, saymon.PasswordRule, saymon.Scripts, saymon.Form},
+		{milvus.Name, "Milvus", o.Milvus.API, milvus.FirstStart, milvus.Administrator, nil, milvus.Demo, milvus.DemoAccounts, o.Milvus.PasswordRule, milvus.Scripts, milvus.Form},
 	}
 }
 
@@ -71,6 +76,10 @@ type vendor struct {
 	// rule is what a new password of that user must be like now, or why there can
 	// be none.
 	rule func(context.Context, *storage.Directory, storage.User) (password.Policy, error)
+	// scripts say what the API does: testdata/*.txtar.
+	scripts fs.FS
+	// form is how what a fixture gives is kept.
+	form func() storage.SeedForm
 }
 
 // Names lists the APIs, in the order that they are shown in.
@@ -114,6 +123,18 @@ type Summary struct {
 
 // New serves every API over the store, and usher's own pages.
 func New(store *storage.Store, o Options) (*Handler, error) {
+	h, err := newHandler(store, o)
+	if err != nil {
+		return nil, err
+	}
+	if h.Echo, err = h.mount(h.vendors, h.served, false); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// newHandler makes a handler that serves nothing yet.
+func newHandler(store *storage.Store, o Options) (*Handler, error) {
 	vendors := apis(o)
 	served := make([]edge.API, len(vendors))
 	var parsing errgroup.Group // a process' first contracts take milliseconds each to parse
@@ -127,10 +148,6 @@ func New(store *storage.Store, o Options) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{store: store, options: o, vendors: vendors, served: served}
-	var err error
-	if h.Echo, err = h.mount(vendors, served, false); err != nil {
-		return nil, err
-	}
 	for i, a := range served {
 		h.Summaries = append(h.Summaries, Summary{vendors[i].name, vendors[i].title, a.Roots[0], vendors[i].demoAccounts()})
 	}
@@ -149,20 +166,41 @@ func (h *Handler) Only(name string) (http.Handler, error) {
 	return nil, errNoAPI(name)
 }
 
+// edge are the options of the edge that no world has of its own.
+func (o Options) edge() edge.Options {
+	e := edge.Options{
+		Logger: o.Logger, Timeout: o.Timeout, Header: safeHeaders, TrustedProxies: o.TrustedProxies, Busy: &storage.Error{Kind: storage.Busy},
+	}
+	if o.Metrics != nil {
+		e.Metrics = o.Metrics
+	}
+	return e
+}
+
 // mount serves some of the APIs, and usher's own pages.
 func (h *Handler) mount(vendors []vendor, served []edge.API, everyPath bool) (*echo.Echo, error) {
 	e := echo.New()
-	o := edge.Options{Logger: h.options.Logger, Timeout: h.options.Timeout, EveryPath: everyPath, Header: safeHeaders, TrustedProxies: h.options.TrustedProxies, Busy: &storage.Error{Kind: storage.Busy}}
-	o.Authentication, o.Intercept, o.Observe = h.options.Authentication, h.options.Intercept, h.options.Observe
-	if h.options.Metrics != nil {
-		o.Metrics = h.options.Metrics
+	if err := h.mountAPIs(e, served, everyPath); err != nil {
+		return nil, err
 	}
-	if err := edge.Mount(e, o, served...); err != nil {
-		return nil, fmt.Errorf("mount: %w", err)
-	}
+	h.mountOwn(e, vendors, served, everyPath)
+	return e, nil
+}
+
+// mountOwn serves usher's own pages.
+func (h *Handler) mountOwn(e *echo.Echo, vendors []vendor, served []edge.API, everyPath bool) {
 	mountPages(e, h.store, h.options, vendors, served)
 	if !everyPath {
 		mountPage(e, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/_usher/") })
 	}
-	return e, nil
+}
+
+func (h *Handler) mountAPIs(e *echo.Echo, served []edge.API, everyPath bool) error {
+	o := h.options.edge()
+	o.EveryPath = everyPath
+	o.Authentication, o.Intercept, o.Observe = h.options.Authentication, h.options.Intercept, h.options.Observe
+	if err := edge.Mount(e, o, served...); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	return nil
 }

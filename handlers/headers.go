@@ -33,10 +33,14 @@ var safeHeaders = http.Header{
 	"X-Content-Type-Options":  {"nosniff"},
 }
 
-// indexHeaders let the index page have the one style sheet that is in it.
-var indexHeaders = http.Header{
-	"Content-Security-Policy": {"default-src 'none'; style-src 'sha256-" + styleHash(indexHTML) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+// pageHeaders let a page have the one style sheet that is in it.
+func pageHeaders(page string) http.Header {
+	return http.Header{
+		"Content-Security-Policy": {"default-src 'none'; style-src 'sha256-" + styleHash(page) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+	}
 }
+
+var indexHeaders = pageHeaders(indexHTML)
 
 func styleHash(page string) string {
 	_, style, _ := strings.Cut(page, "<style>")

@@ -3,7 +3,6 @@ package handlers_test
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"usher/handlers"
+	"usher/handlers/conform"
 )
 
 // What scripts cannot say: bytes that are no text, requests at the same time,
@@ -117,11 +117,7 @@ func (w *world) token(t *testing.T, email, password string) string {
 
 func (w *world) member(t *testing.T, body, path string) string {
 	t.Helper()
-	var value any
-	if err := json.Unmarshal([]byte(body), &value); err != nil {
-		t.Fatalf("%v: %s", err, body)
-	}
-	found, err := member(value, path)
+	found, err := conform.Member([]byte(body), path)
 	if err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}

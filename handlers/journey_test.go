@@ -66,8 +66,10 @@ func holds[T any](t *testing.T, list *[]T, is func(T) bool) bool {
 	return slices.ContainsFunc(*list, is)
 }
 
-func TestJourneyFusion(t *testing.T) {
-	w := serveAPI(t, "fusion")
+func TestJourneyFusion(t *testing.T) { journeyFusion(t, serveAPI(t, "fusion")) }
+
+func journeyFusion(t *testing.T, w *world) {
+	t.Helper()
 	at := func(base string, credentials edit) *fusion.ClientWithResponses {
 		c, err := fusion.NewClientWithResponses(w.url+base, fusion.WithHTTPClient(w.client), fusion.WithRequestEditorFn(credentials))
 		if err != nil {
@@ -148,8 +150,10 @@ func TestJourneyFusion(t *testing.T) {
 	wants(t, http.StatusNotFound, gone, err)
 }
 
-func TestJourneyApplivery(t *testing.T) {
-	w := serveAPI(t, "applivery")
+func TestJourneyApplivery(t *testing.T) { journeyApplivery(t, serveAPI(t, "applivery")) }
+
+func journeyApplivery(t *testing.T, w *world) {
+	t.Helper()
 	client := func(credentials edit) *applivery.ClientWithResponses {
 		c, err := applivery.NewClientWithResponses(w.url+"/v1", applivery.WithHTTPClient(w.client), applivery.WithRequestEditorFn(credentials))
 		if err != nil {
@@ -232,8 +236,10 @@ func TestJourneyApplivery(t *testing.T) {
 	wants(t, http.StatusNotFound, gone, err)
 }
 
-func TestJourneySAYMON(t *testing.T) {
-	w := serveAPI(t, "saymon")
+func TestJourneySAYMON(t *testing.T) { journeySAYMON(t, serveAPI(t, "saymon")) }
+
+func journeySAYMON(t *testing.T, w *world) {
+	t.Helper()
 	client := func(credentials edit) *saymon.ClientWithResponses {
 		c, err := saymon.NewClientWithResponses(w.url+"/node/api", saymon.WithHTTPClient(w.client), saymon.WithRequestEditorFn(credentials))
 		if err != nil {
@@ -308,8 +314,10 @@ func TestJourneySAYMON(t *testing.T) {
 	wants(t, http.StatusOK, ungrouped, err)
 }
 
-func TestJourneyMilvus(t *testing.T) {
-	w := serveAPI(t, "milvus")
+func TestJourneyMilvus(t *testing.T) { journeyMilvus(t, serveAPI(t, "milvus")) }
+
+func journeyMilvus(t *testing.T, w *world) {
+	t.Helper()
 	client := func(user string, password password.Plain) *milvus.ClientWithResponses {
 		c, err := milvus.NewClientWithResponses(w.url+"/v2/vectordb", milvus.WithHTTPClient(w.client),
 			milvus.WithRequestEditorFn(withHeader("Authorization", "Bearer "+user+":"+string(password))))

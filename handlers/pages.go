@@ -40,7 +40,9 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 		Version string
 		APIs    []entry
 		Metrics bool
-	}{Version: o.Version, Metrics: o.Metrics != nil}
+		// Workbench says that there are its pages, too.
+		Workbench bool
+	}{Version: o.Version, Metrics: o.Metrics != nil, Workbench: o.Workbench}
 	for i, a := range served {
 		page.APIs = append(page.APIs, entry{a.Name, vendors[i].title, a.Roots[0]})
 		get("/_usher/openapi/"+a.Name+".yaml", func(c echo.Context) error {

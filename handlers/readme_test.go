@@ -28,11 +28,11 @@ func TestReadmeCounts(t *testing.T) {
 			t.Errorf("%s has no row of operations, scripts, clients and contract", api)
 			continue
 		}
-		scripts, err := filepath.Glob(filepath.Join(api, "testdata", "*.txtar"))
+		suite, err := handlers.Suite(api)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := row[1]+" operations, "+row[2]+" scripts", strconv.Itoa(len(operationsOf(api)))+" operations, "+strconv.Itoa(len(scripts))+" scripts"; got != want {
+		if got, want := row[1]+" operations, "+row[2]+" scripts", strconv.Itoa(len(operationsOf(api)))+" operations, "+strconv.Itoa(len(suite.Scripts))+" scripts"; got != want {
 			t.Errorf("%s: the README says %s, there are %s", api, got, want)
 		}
 		for client := range strings.SplitSeq(row[3], ", ") {

@@ -3,57 +3,29 @@ package handlers_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rogpeppe/go-internal/testscript"
 
 	"usher/handlers"
+	"usher/handlers/conform"
 	"usher/handlers/milvus"
 	"usher/storage"
 	"usher/storage/password"
 )
 
-// The scripts of handlers/<api>/testdata say what an API does, one behaviour a
-// file: prose, requests, whole answers. They speak HTTP alone and lean on no
-// account that they did not make themselves, but for an administrator's.
-//
-//	needs WORD…          what the script asks of its server, in its first line; see newWorld
-//	unique NAME PREFIX   sets $NAME to PREFIX and some letters that no other run has
-//	send METHOD PATH     sends a request and prints status, Content-Type and body
-//	     [-basic USER:PASSWORD] [-bearer TOKEN] [-header 'NAME: VALUE'] [-type MEDIA]
-//	     [-show HEADER]  prints this header of the answer too
-//	     [-pad BYTES]  the body, followed by spaces up to that length
-//	     [FILE]          the body, $NAME and ${NAME} in it replaced where NAME is set by the script
-//	capture NAME PATH    sets $NAME to a member of the last answer: data.id, [0].id;
-//	                     a dot alone is the whole of an answer that is a string
-//	capture NAME -header HEADER PATTERN
-//	                     sets $NAME to what a regular expression finds in a header
-//	                     of the last answer, or to its first group
-//	shows OPERATION ASPECT[,ASPECT…] TEXT
-//	                     says what the answers so far have shown of an operation; it
-//	                     becomes a cell of docs/behaviour.md, see behaviour_test.go
-//	cmp stdout FILE      the answer is this; go test -update writes FILE
-//	advance DURATION     moves the server's clock (needs clock)
-//
-// In what send prints, each value that unique or capture has set stands as
-// $NAME, and other ids, times and tokens as <id>, <time> and <token>.
+// update has the scripts of handlers/<api>/testdata, and the documents that tests
+// make, written anew. What a script may say is told in package conform.
 var update = flag.Bool("update", false, "rewrite the answers in the scripts")
 
 const (
@@ -75,10 +47,6 @@ type world struct {
 
 	watch  *watch
 	defers []func()
-
-	names      []string    // set by the script, in order
-	last       []byte      // the last answer's body
-	lastHeader http.Header // and its headers
 }
 
 type clock struct {
@@ -137,6 +105,7 @@ func (s *syncBuffer) String() string {
 //	limited    no more than three requests an hour (Applivery)
 //	screened   common passwords are refused, and those that hold the user's name
 //	keeping    sessions and tokens outlive a change of the password
+//	pristine   a server that nobody else uses: as all are that are made here
 //	roomy      no limit that a test could meet: of requests (Applivery), of users
 //	           and roles (Milvus)
 //
@@ -152,7 +121,7 @@ func (s *syncBuffer) String() string {
 // change, if there is one, has the last word on the store's options.
 func newWorld(dir, api string, needs []string, change ...func(*storage.Options)) (*world, error) {
 	for _, need := range needs {
-		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "limited", "screened", "keeping", "roomy", "late", "broken", "busy", "throttled"}, need) {
+		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "limited", "screened", "keeping", "pristine", "roomy", "late", "broken", "busy", "throttled"}, need) {
 			return nil, fmt.Errorf("no server grants %q", need)
 		}
 	}
@@ -296,29 +265,16 @@ func TestScripts(t *testing.T) {
 		for _, api := range handlers.Names() {
 			t.Run(api, func(t *testing.T) {
 				t.Parallel()
-				testscript.Run(t, testscript.Params{
-					Dir:                 filepath.Join(api, "testdata"),
-					UpdateScripts:       *update,
-					RequireExplicitExec: true,
-					RequireUniqueNames:  true,
-					Setup: func(env *testscript.Env) error {
-						w := new(world)
-						env.Values["api"], env.Values["world"] = api, w
-						env.Defer(func() {
-							if w.store == nil {
-								return
-							}
-							for _, problem := range w.close() {
-								t.Error(problem)
-							}
-						})
-						return nil
-					},
-					Cmds: map[string]func(*testscript.TestScript, bool, []string){
-						"needs": cmdNeeds, "unique": cmdUnique, "send": cmdSend,
-						"capture": cmdCapture, "advance": cmdAdvance, "fault": cmdFault, "shows": cmdShows,
-					},
-				})
+				suite, err := handlers.Suite(api)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, script := range suite.Scripts {
+					t.Run(script.Name, func(t *testing.T) {
+						t.Parallel()
+						runScript(t, api, script)
+					})
+				}
 			})
 		}
 	})
@@ -330,211 +286,42 @@ func TestScripts(t *testing.T) {
 	t.Run("behaviour", checkBehaviour)
 }
 
-func worldOf(ts *testscript.TestScript) *world {
-	w := ts.Value("world").(*world)
-	if w.store == nil {
-		ts.Fatalf("the script does not begin with what it needs")
+// runScript runs a script against a server that grants all it needs.
+func runScript(t *testing.T, api string, script *conform.Script) {
+	t.Helper()
+	w, err := newWorld(t.TempDir(), api, script.Needs)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return w
-}
-
-func cmdNeeds(ts *testscript.TestScript, neg bool, args []string) {
-	if neg {
-		ts.Fatalf("unsupported: ! needs")
+	run := conform.Runner{Contract: contracts()[api].Contract, Update: *update}
+	c := run.Run(t.Context(), script, nil, w.server())
+	if !slices.Contains(script.Needs, "broken") {
+		exportsAgain(t, w.store)
 	}
-	made, err := newWorld(ts.MkAbs("."), ts.Value("api").(string), args)
-	ts.Check(err)
-	*ts.Value("world").(*world) = *made
-	ts.Setenv("ADMIN", handlers.FirstAdministrator(made.api))
-	ts.Setenv("ADMIN_PASSWORD", adminPassword)
-}
-
-func cmdUnique(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: unique NAME PREFIX")
+	for _, problem := range w.close() {
+		t.Error(problem)
 	}
-	w := worldOf(ts)
-	w.names = append(w.names, args[0])
-	ts.Setenv(args[0], args[1]+strings.ToLower(rand.Text()[:8]))
-}
-
-func cmdCapture(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 && (len(args) != 4 || args[1] != "-header") {
-		ts.Fatalf("usage: capture NAME PATH, or capture NAME -header HEADER PATTERN")
+	for _, f := range c.Failures {
+		t.Error(f.Text(script.Name))
 	}
-	w := worldOf(ts)
-	var found string
-	if len(args) == 4 {
-		match := regexp.MustCompile(args[3]).FindStringSubmatch(strings.Join(w.lastHeader.Values(args[2]), "\n"))
-		if match == nil {
-			ts.Fatalf("no %s in header %s of the last answer", args[3], args[2])
-		}
-		found = match[len(match)-1]
-	} else {
-		var value any
-		ts.Check(json.Unmarshal(w.last, &value))
-		var err error
-		found, err = member(value, args[1])
-		ts.Check(err)
+	for _, s := range c.Shown {
+		show(t, api, script.Name, s)
 	}
-	w.names = append(w.names, args[0])
-	ts.Setenv(args[0], found)
-}
-
-func cmdAdvance(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: advance DURATION")
-	}
-	d, err := time.ParseDuration(args[0])
-	ts.Check(err)
-	worldOf(ts).clock.advance(d)
-}
-
-func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: fault KIND")
-	}
-	ts.Check(worldOf(ts).fault(args[0]))
-}
-
-func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: send METHOD PATH [flags] [FILE]")
-	}
-	w := worldOf(ts)
-	method, path := args[0], args[1]
-	var media, file string
-	var headers, shown []string
-	var pad int
-	for args = args[2:]; len(args) > 0; args = args[1:] {
-		value := func() string {
-			if len(args) < 2 {
-				ts.Fatalf("%s wants a value", args[0])
-			}
-			args = args[1:]
-			return args[0]
-		}
-		switch args[0] {
-		case "-basic":
-			headers = append(headers, "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(value())))
-		case "-bearer":
-			headers = append(headers, "Authorization: Bearer "+value())
-		case "-header":
-			headers = append(headers, value())
-		case "-type":
-			media = value()
-		case "-show":
-			shown = append(shown, value())
-		case "-pad":
-			var err error
-			pad, err = strconv.Atoi(value())
-			ts.Check(err)
-		default:
-			file = args[0]
+	if c.Updated && !t.Failed() {
+		if err := os.WriteFile(filepath.Join(api, "testdata", script.Name+".txtar"), script.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
-	var body io.Reader
-	if file != "" {
-		text := strings.TrimSuffix(ts.ReadFile(file), "\n")
-		text = w.expand(ts, text)
-		body = strings.NewReader(text + strings.Repeat(" ", max(0, pad-len(text))))
-		if media == "" {
-			media = "application/json"
-		}
-	}
-	r, err := http.NewRequest(method, w.url+path, body)
-	ts.Check(err)
-	if media != "" && media != "none" {
-		r.Header.Set("Content-Type", media)
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ":")
-		r.Header.Add(name, strings.TrimSpace(value))
-	}
-	response, err := w.client.Do(r)
-	ts.Check(err)
-	defer func() { _ = response.Body.Close() }()
-	w.last, err = io.ReadAll(response.Body)
-	ts.Check(err)
-	w.lastHeader = response.Header
-
-	var out strings.Builder
-	fmt.Fprintln(&out, response.StatusCode)
-	for _, name := range append([]string{"Content-Type"}, shown...) {
-		for _, value := range response.Header.Values(name) {
-			fmt.Fprintf(&out, "%s: %s\n", name, value)
-		}
-	}
-	if len(w.last) > 0 {
-		fmt.Fprintf(&out, "\n%s\n", w.last)
-	}
-	_, err = io.WriteString(ts.Stdout(), w.mask(ts, out.String()))
-	ts.Check(err)
 }
 
-var variable = regexp.MustCompile(`\$(\{\w+\}|\w+)`)
-
-// expand replaces what the script has set, and leaves every other dollar alone.
-func (w *world) expand(ts *testscript.TestScript, text string) string {
-	return variable.ReplaceAllStringFunc(text, func(v string) string {
-		name := strings.Trim(v, "${}")
-		if slices.Contains(w.names, name) || name == "ADMIN" || name == "ADMIN_PASSWORD" {
-			return ts.Getenv(name)
-		}
-		return v
-	})
-}
-
-var masks = []struct {
-	of *regexp.Regexp
-	by string
-}{
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "<time>"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`), "<time.000>"},
-	{regexp.MustCompile(`"token":"[^"]+"`), `"token":"<token>"`},
-	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "<id>"},
-	{regexp.MustCompile(`\b[0-9a-f]{24}\b`), "<id>"},
-}
-
-// mask puts names for what differs from run to run, the longest values first:
-// one may hold another.
-func (w *world) mask(ts *testscript.TestScript, text string) string {
-	names := slices.Clone(w.names)
-	slices.SortStableFunc(names, func(a, b string) int { return len(ts.Getenv(b)) - len(ts.Getenv(a)) })
-	for _, name := range names {
-		if value := ts.Getenv(name); value != "" {
-			text = strings.ReplaceAll(text, value, "$"+name)
-		}
-	}
-	for _, m := range masks {
-		text = m.of.ReplaceAllString(text, m.by)
-	}
-	return text
-}
-
-// member finds a.b[0].c in a JSON value, as text.
-func member(value any, path string) (string, error) {
-	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
-		switch v := value.(type) {
-		case map[string]any:
-			value = v[step]
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i >= len(v) {
-				return "", fmt.Errorf("no %s in the last answer", path)
-			}
-			value = v[i]
-		default:
-			return "", fmt.Errorf("no %s in the last answer", path)
-		}
-	}
-	switch v := value.(type) {
-	case string:
-		return v, nil
-	case nil:
-		return "", fmt.Errorf("no %s in the last answer", path)
-	default:
-		text, err := json.Marshal(v)
-		return string(text), err
+// server is the world as scripts are told of it.
+func (w *world) server() conform.Server {
+	return conform.Server{
+		URL: w.url, Transport: w.watch, Admin: handlers.FirstAdministrator(w.api), Password: adminPassword,
+		Advance: func(_ context.Context, d time.Duration) error {
+			w.clock.advance(d)
+			return nil
+		},
+		Fault: w.fault,
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"usher/handlers/exchange"
 )
 
 // canned answers everything alike.
@@ -59,8 +61,10 @@ func TestLeaksAreFound(t *testing.T) {
 	defer w.close()
 	r := httptest.NewRequest(http.MethodPost, "http://usher.example/api/users", bytes.NewReader(nil))
 	r.SetBasicAuth("claire", `the "old" one`)
-	w.watch.rememberRequest(r, []byte(`{"a":[{"newPassword":"the new one"}]}`))
-	w.watch.rememberBody([]byte(`{"data":{"accessToken":{"token":"a token of some length"}}}`))
+	w.watch.remember(exchange.Exchange{
+		Request: requestOf(r, []byte(`{"a":[{"newPassword":"the new one"}]}`)),
+		Answer:  exchange.Message{Status: http.StatusOK, Body: []byte(`{"data":{"accessToken":{"token":"a token of some length"}}}`)},
+	})
 	for _, secret := range []string{`the \"old\" one`, "the new one", "a token of some length", "$argon2id$v=19$"} {
 		w.log.b.Reset()
 		_, _ = w.log.Write([]byte(`{"msg":"` + secret + `"}`))

@@ -3,8 +3,8 @@ package handlers_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -16,9 +16,6 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"usher/gen/applivery"
@@ -26,51 +23,45 @@ import (
 	"usher/gen/milvus"
 	"usher/gen/saymon"
 	"usher/handlers"
+	"usher/handlers/exchange"
 	"usher/storage"
 )
 
 // contract is an API's effective contract, as a client sees it.
 type contract struct {
-	doc    *openapi3.T
-	router routers.Router
+	*exchange.Contract
+	doc *openapi3.T
 	// code takes the vendor's error code out of an answer's body; empty: none.
 	code func(body []byte) string
-	// failure is the name of the schema that all its errors have.
-	failure string
 }
 
-// contracts are loaded once: validating them takes a while.
+// contracts are loaded once: parsing them takes a while.
 var contracts = sync.OnceValue(func() map[string]*contract {
 	word := func(body []byte) string {
 		var e struct{ Code any }
 		_ = json.Unmarshal(body, &e)
 		return say(e.Code)
 	}
-	loaded := map[string]*contract{}
-	for name, c := range map[string]struct {
-		yaml []byte
-		code func([]byte) string
-	}{
-		"fusion": {fusion.OpenAPI, word},
-		"applivery": {applivery.OpenAPI, func(body []byte) string {
+	loaded := map[string]*contract{
+		"fusion": {code: word},
+		"applivery": {code: func(body []byte) string {
 			var e struct{ Error struct{ Code any } }
 			_ = json.Unmarshal(body, &e)
 			return say(e.Error.Code)
 		}},
-		"saymon": {saymon.OpenAPI, word},
-		"milvus": {milvus.OpenAPI, word},
-	} {
-		doc, err := openapi3.NewLoader().LoadFromData(c.yaml)
-		if err != nil {
-			panic(fmt.Sprintf("%s: %v", name, err))
-		}
-		router, err := gorillamux.NewRouter(doc)
-		if err != nil {
-			panic(fmt.Sprintf("%s: %v", name, err))
-		}
-		loaded[name] = &contract{doc: doc, router: router, code: c.code, failure: "Error"}
-		if doc.Components.Schemas["Failure"] != nil {
-			loaded[name].failure = "Failure"
+		"saymon": {code: word},
+		"milvus": {code: word},
+	}
+	documents := map[string][]byte{"fusion": fusion.OpenAPI, "applivery": applivery.OpenAPI, "saymon": saymon.OpenAPI, "milvus": milvus.OpenAPI}
+	parsed, err := handlers.Contracts()
+	if err != nil {
+		panic(err)
+	}
+	for _, p := range parsed {
+		c := loaded[p.Name()]
+		c.Contract = p
+		if c.doc, err = openapi3.NewLoader().LoadFromData(documents[p.Name()]); err != nil {
+			panic(fmt.Sprintf("%s: %v", p.Name(), err))
 		}
 	}
 	return loaded
@@ -132,17 +123,9 @@ type watch struct {
 	api  string
 	next http.RoundTripper
 
-	mu         sync.Mutex
-	secrets    []string
-	problems   []string
-	operations map[string]bool // that have answered
-}
-
-// met says whether an operation has answered.
-func (w *watch) met(operation string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.operations[operation]
+	mu       sync.Mutex
+	secrets  []string
+	problems []string
 }
 
 func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -160,24 +143,37 @@ func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.rememberRequest(r, sent)
+	e := exchange.Exchange{Request: requestOf(r, sent)}
+	w.remember(e)
 	for _, secret := range w.secrets {
 		if bytes.Contains(got, []byte(secret)) {
 			w.problems = append(w.problems, fmt.Sprintf("%s %s → the answer repeats the secret %q", r.Method, r.URL.Path, secret))
 		}
 	}
-	w.rememberBody(got)
-	var token string // an answer that is nothing but a string is a token's, or a session's id
-	if json.Unmarshal(got, &token) == nil {
-		w.secret(token)
-	}
-	for _, cookie := range response.Cookies() {
-		w.secret(cookie.Value)
-	}
-	if err := w.check(r, response, got); err != nil {
+	e.Answer = exchange.Message{Status: response.StatusCode, Header: response.Header, Body: got}
+	w.remember(e)
+	if err := w.check(&e); err != nil {
 		w.problems = append(w.problems, fmt.Sprintf("%s %s → %d %s: %v", r.Method, r.URL.Path, response.StatusCode, got, err))
 	}
+	w.problems = append(w.problems, w.unmasked(e)...)
 	return response, nil
+}
+
+// unmasked says what a masked exchange still tells of the secrets that went by.
+func (w *watch) unmasked(e exchange.Exchange) (found []string) {
+	masked := exchange.Masked(e)
+	text := fmt.Sprintf("%s\n%s\n%s\n%s\n%s\n%s\n%+v", exchange.Curl(masked.Request, "http://usher.example"),
+		masked.Request.URL, masked.Request.Header, masked.Request.Body, masked.Answer.Header, masked.Answer.Body, masked.Violations)
+	for _, secret := range w.secrets {
+		if strings.Contains(text, secret) {
+			found = append(found, fmt.Sprintf("the secret %q is in the masked exchange: %s", secret, text))
+		}
+	}
+	return found
+}
+
+func requestOf(r *http.Request, body []byte) exchange.Message {
+	return exchange.Message{Method: r.Method, URL: r.URL.RequestURI(), Header: r.Header, Body: body}
 }
 
 // drain reads a body and puts it back.
@@ -191,114 +187,28 @@ func drain(body *io.ReadCloser) ([]byte, error) {
 	return b, err
 }
 
-// check validates an answer: of an operation against what that declares, of an
-// unknown path against the API's error schema.
-func (w *watch) check(r *http.Request, response *http.Response, body []byte) error {
+// check holds an answer against the contract, and notes it.
+func (w *watch) check(e *exchange.Exchange) error {
 	c := contracts()[w.api]
-	find := r.Clone(r.Context())
-	find.URL.Host, find.URL.Scheme, find.Host = "", "", ""
-	route, params, err := c.find(find)
-	if err != nil {
-		return c.checkUnknown(response, body)
+	c.Check(e)
+	if e.Operation != "" {
+		seen.Store(answered(w.api, e.Operation, e.Answer.Status, c.code(e.Answer.Body)), true)
 	}
-	if w.operations == nil {
-		w.operations = map[string]bool{}
-	}
-	w.operations[route.Operation.OperationID] = true
-	seen.Store(answered(w.api, route.Operation.OperationID, response.StatusCode, c.code(body)), true)
-	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
-		Status:                 response.StatusCode,
-		Header:                 response.Header,
-		Body:                   io.NopCloser(bytes.NewReader(body)),
-		Options: &openapi3filter.Options{
-			IncludeResponseStatus: true,
-			MultiError:            true,
-		},
-	})
-}
-
-// find finds the operation of a request that has no host.
-func (c *contract) find(r *http.Request) (*routers.Route, map[string]string, error) {
-	route, params, err := c.router.FindRoute(r)
-	if err != nil { // the contract's path / is served without its slash, too
-		r.URL.Path += "/"
-		route, params, err = c.router.FindRoute(r)
-	}
-	return route, params, err
-}
-
-func (c *contract) checkUnknown(response *http.Response, body []byte) error {
-	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
-		return nil // Milvus' plain text, and its empty preflight
-	}
-	var value any
-	if err := json.Unmarshal(body, &value); err != nil {
-		return err
-	}
-	return c.doc.Components.Schemas[c.failure].Value.VisitJSON(value, openapi3.VisitAsResponse())
-}
-
-// rememberRequest notes what of a request is a secret.
-func (w *watch) rememberRequest(r *http.Request, body []byte) {
-	authorization := r.Header.Get("Authorization")
-	scheme, credentials, found := strings.Cut(authorization, " ")
-	if !found {
-		credentials = scheme
-	}
-	if strings.EqualFold(scheme, "Basic") {
-		if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil {
-			w.secret(credentials)
-			credentials = string(plain)
+	var broken []error
+	for _, v := range e.Violations {
+		if v.In == exchange.Answer {
+			broken = append(broken, fmt.Errorf("%s: %s: %s", v.Path, v.Rule, v.Message))
 		}
 	}
-	if _, password, ok := strings.Cut(credentials, ":"); ok {
-		w.secret(password)
-	} else {
-		w.secret(credentials)
-	}
-	for _, cookie := range r.Cookies() {
-		w.secret(cookie.Value)
-	}
-	for name, values := range r.URL.Query() {
-		for _, value := range values {
-			w.secretMembers(name, value)
-		}
-	}
-	w.rememberBody(body)
+	return errors.Join(broken...)
 }
 
-// rememberBody notes what of a body is a secret.
-func (w *watch) rememberBody(body []byte) {
-	var value any
-	if json.Unmarshal(body, &value) == nil {
-		w.secretMembers("", value)
-	}
-}
-
-func (w *watch) secretMembers(name string, value any) {
-	switch v := value.(type) {
-	case map[string]any:
-		for name, member := range v {
-			w.secretMembers(name, member)
+// remember notes the secrets of an exchange.
+func (w *watch) remember(e exchange.Exchange) {
+	for _, secret := range exchange.Secrets(e) {
+		if !slices.Contains(w.secrets, secret) {
+			w.secrets = append(w.secrets, secret)
 		}
-	case []any:
-		for _, item := range v {
-			w.secretMembers(name, item)
-		}
-	case string:
-		lower := strings.ToLower(name)
-		masked := strings.HasPrefix(v, "****")
-		if !masked && (strings.Contains(lower, "password") && lower != "passwordchanged" || strings.Contains(lower, "token") && lower != "token_type" || lower == "apikey") {
-			w.secret(v)
-		}
-	}
-}
-
-// secret notes a secret. Short ones stand in a log by chance.
-func (w *watch) secret(s string) {
-	if len(s) >= 6 && !slices.Contains(w.secrets, s) {
-		w.secrets = append(w.secrets, s)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -39,8 +40,8 @@ func TestFifthAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := strings.Replace(string(handlers), `	"usher/handlers/edge"`, `	"usher/handlers/acme"`+"\n"+`	"usher/handlers/edge"`, 1)
-	const last = "milvus.Demo, milvus.DemoAccounts, o.Milvus.PasswordRule},\n"
-	with = strings.Replace(with, last, last+`{acme.Name, "Acme", acme.API, acme.FirstStart, acme.Administrator, nil, acme.Demo, acme.DemoAccounts, acme.PasswordRule},`+"\n", 1)
+	const last = "milvus.Demo, milvus.DemoAccounts, o.Milvus.PasswordRule, milvus.Scripts, milvus.Form},\n"
+	with = strings.Replace(with, last, last+`{acme.Name, "Acme", acme.API, acme.FirstStart, acme.Administrator, nil, acme.Demo, acme.DemoAccounts, acme.PasswordRule, acme.Scripts, acme.Form},`+"\n", 1)
 	if lines := strings.Count(with, "\n") - strings.Count(string(handlers), "\n"); lines != 2 {
 		t.Fatalf("%d lines more in handlers.go", lines)
 	}
@@ -49,8 +50,9 @@ func TestFifthAPI(t *testing.T) {
 	}
 
 	replace := map[string]string{
-		filepath.Join(root, "handlers", "handlers.go"):     filepath.Join(dir, "handlers.go"),
-		filepath.Join(root, "handlers", "acme", "acme.go"): given("acme.go.txt"),
+		filepath.Join(root, "handlers", "handlers.go"):                        filepath.Join(dir, "handlers.go"),
+		filepath.Join(root, "handlers", "acme", "acme.go"):                    given("acme.go.txt"),
+		filepath.Join(root, "handlers", "acme", "testdata", "accounts.txtar"): given("accounts.txtar"),
 	}
 	for _, name := range []string{"acme.gen.go", "openapi.gen.go", "openapi.yaml", "requests.json"} {
 		replace[filepath.Join(root, "gen", "acme", name)] = filepath.Join(dir, "acme", name)
@@ -78,7 +80,7 @@ func TestFifthAPI(t *testing.T) {
 		t.Helper()
 		a := send(t, "POST", p.url+"/acme/accounts", body, wile)
 		a.expect(t, status, want)
-		if media := a.header.Get("Content-Type"); media != "application/vnd.acme+json" || a.header.Get("X-Acme") == "" {
+		if media := a.header.Get("Content-Type"); media != "application/json; vendor=acme" || a.header.Get("X-Acme") == "" {
 			t.Errorf("%s: headers %v", a, a.header)
 		}
 	}
@@ -92,11 +94,20 @@ func TestFifthAPI(t *testing.T) {
 	if a := send(t, "GET", p.url+"/_usher/openapi/acme.yaml", ""); a.status != 200 || !strings.Contains(a.body, "title: Acme") {
 		t.Errorf("its contract: %s", a)
 	}
+	if out, err := commandOf(t, program, dir, nil, "openapi", "acme").Output(); err != nil || !strings.Contains(string(out), "title: Acme") {
+		t.Errorf("its contract, printed: %v %s", err, out)
+	}
 	if a := send(t, "GET", p.url+"/_usher/", ""); !strings.Contains(a.body, "Acme") {
 		t.Errorf("the index does not know it: %s", a)
 	}
 	if a := send(t, "GET", p.url+"/_usher/metrics", ""); !strings.Contains(a.body, `api="acme",operation="createAccount",status="201"`) {
 		t.Error("its requests are not counted")
+	}
+	var out bytes.Buffer
+	conform := exec.CommandContext(t.Context(), program, "conform", "--api", "acme", "--url", p.url, "--user", "wile:anvil--")
+	conform.Stdout, conform.Stderr = &out, &out
+	if err := conform.Run(); err != nil || !strings.Contains(out.String(), "scripts: 1 passed, 0 failed, 0 skipped") {
+		t.Errorf("conform: %v: %s", err, &out)
 	}
 	if a := send(t, "GET", p.url+"/node/api/users/current", "", basic("Bob", "qwerty")); a.status != 200 {
 		t.Errorf("another API: %s", a)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,42 +37,33 @@ func printAdministrator(w io.Writer) func(handlers.Administrator) error {
 
 // banner says to a person what runs where.
 func banner(s settings, listeners []listening, served []handlers.Summary) string {
-	at := map[string]string{} // where an API is reached best: on a port of its own, or on the first of all
-	for _, l := range listeners {
-		if at[l.api] == "" {
-			at[l.api] = l.Addr().String()
-		}
-	}
-	first := listeners[0].Addr().String()
+	at := urls(s, listeners, served)
 	store := s.db
 	if s.temporary {
 		store = "in a temporary file, gone with the server"
 	}
-	scheme := "http"
-	if s.encrypted() {
-		scheme = "https"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "usher %s\n\n  %s://%s/_usher/   store: %s\n\n", version(), scheme, first, store)
+	fmt.Fprintf(&b, "usher %s\n\n  %s/_usher/   store: %s\n\n", version(), s.url(listeners[0]), store)
 	for _, v := range served {
-		address := cmp.Or(at[v.Name], at[""])
-		if address == "" {
+		url := at[v.Name]
+		if url == "" {
 			continue // nobody asked for it
 		}
-		fmt.Fprintf(&b, "  %-18s %s://%s%s\n", v.Title, scheme, address, v.Base)
-		if !s.demo {
+		fmt.Fprintf(&b, "  %-18s %s%s\n", v.Title, url, v.Base)
+		if _, own := s.fixture.content[v.Name]; own || !s.demo {
 			continue
 		}
 		for _, account := range v.DemoAccounts {
 			fmt.Fprintf(&b, "  %-18s   %s\n", "", account)
 		}
 	}
-	if all := at[""]; s.demo && all != "" {
+	_, own := s.fixture.content["saymon"]
+	if all := at["all"]; s.demo && !own && all != "" {
 		curl := "curl"
 		if s.encrypted() {
 			curl += " -k" // of a developer's machine, whose certificate is hardly for this address
 		}
-		fmt.Fprintf(&b, "\nTry:\n  %s -u Bob:qwerty %s://%s/node/api/users/current\n", curl, scheme, all)
+		fmt.Fprintf(&b, "\nTry:\n  %s -u Bob:qwerty %s/node/api/users/current\n", curl, all)
 	}
 	if !s.milvusAuth {
 		b.WriteString("\nMilvus asks nobody who they are (--milvus-auth=false).\n")

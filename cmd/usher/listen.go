@@ -10,8 +10,67 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"usher/handlers"
 )
+
+// addListening makes the flags of every command that listens.
+func (s *settings) addListening(flags *pflag.FlagSet, address, usage string) {
+	flags.StringSliceVar(&s.listen, "listen", []string{address}, usage)
+	flags.StringVar(&s.logFormat, "log-format", "auto", "`format` of the log: text, json, or auto for text on a terminal and json elsewhere")
+	flags.StringVar(&s.readyFile, "ready-file", "", "`file` that is written once the server is ready, in JSON: its pid, and its urls by API; removed when it ends")
+	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` of the certificate, its chain behind it; every place speaks TLS then; read again when it changes, without a signal (SIGHUP ends the server)")
+	flags.StringVar(&s.tlsKey, "tls-key", "", "PEM `file` of the certificate's key")
+	flags.BoolVar(&s.insecure, "insecure", false, "listen without TLS where other machines can reach it, because something else encrypts")
+	flags.IntVar(&s.maxConnections, "max-connections", 1000, "how many `connections` there may be at once; 0: any number")
+}
+
+// checkListening refuses what does not fit together of the flags of addListening.
+func (s *settings) checkListening() error {
+	switch s.logFormat {
+	case "auto", "text", "json":
+	default:
+		return fmt.Errorf("log format %q: it is text, json or auto", s.logFormat)
+	}
+	if (s.tlsCert == "") != (s.tlsKey == "") {
+		return errors.New("--tls-cert and --tls-key: one does not do without the other")
+	}
+	if s.encrypted() && s.insecure {
+		return errors.New("--insecure is for a server without --tls-cert")
+	}
+	if s.maxConnections < 0 {
+		return fmt.Errorf("--max-connections: %d is less than none", s.maxConnections)
+	}
+	if len(s.listen) == 0 {
+		return errors.New("--listen: no address")
+	}
+	for _, l := range s.listen {
+		if l == "" {
+			return fmt.Errorf("--listen: one of the addresses in %q is empty", strings.Join(s.listen, ","))
+		}
+		p, err := parsePlace(l)
+		if err != nil {
+			return fmt.Errorf("--listen: %w", err)
+		}
+		s.places = append(s.places, p)
+	}
+	return nil
+}
+
+// checkPublic refuses addresses that others can reach, if nothing encrypts, or nothing
+// keeps them from the workbench.
+func (s *settings) checkPublic() error {
+	for _, p := range s.places {
+		if p.public() && !s.encrypted() && !s.insecure {
+			return errPlain(p.address)
+		}
+		if p.public() && !s.workbench.public() {
+			return errPublicWorkbench(p.address)
+		}
+	}
+	return nil
+}
 
 // place is an address to listen on, for all APIs or for one.
 type place struct {
@@ -90,6 +149,9 @@ func listen(ctx context.Context, s settings) (ls []listening, err error) {
 		if s.demo {
 			return ls, errPublicDemo(l.Addr().String())
 		}
+		if !s.workbench.public() {
+			return ls, errPublicWorkbench(l.Addr().String())
+		}
 		if !s.encrypted() && !s.insecure {
 			return ls, errPlain(l.Addr().String())
 		}
@@ -105,8 +167,11 @@ func closeAll(ls []listening) error {
 	return errors.Join(errs...)
 }
 
-// handler is what is served at the place.
-func (p place) handler(all *handlers.Handler) (http.Handler, error) {
+// handler is what is served at the place, behind the workbench if there is one.
+func (p place) handler(all *handlers.Handler, bench *handlers.Workbench) (http.Handler, error) {
+	if bench != nil {
+		return bench.Handler(p.api)
+	}
 	if p.api == "" {
 		return all, nil
 	}

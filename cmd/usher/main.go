@@ -52,7 +52,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(newServe(environ), newHash(environ), newUser(environ),
-		newBackup(environ), newRestore(environ), newCheck(environ), newEvents(environ), newVersion())
+		newBackup(environ), newRestore(environ), newExport(environ), newCheck(environ), newEvents(environ), newConform(environ), newProxy(environ), newOpenAPI(environ), newVersion())
 	return root.ExecuteContext(ctx)
 }
 

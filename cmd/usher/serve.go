@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,10 +32,13 @@ type settings struct {
 	listen    []string
 	db        string
 	demo      bool
+	fixture   fixtureSetting
 	logFormat string
+	readyFile string
 	rateLimit int
 	password  passwordSettings
 	throttle  throttleSettings
+	workbench workbenchSettings
 
 	tlsCert, tlsKey string
 	insecure        bool
@@ -55,6 +57,15 @@ type settings struct {
 
 // encrypted says whether every place speaks TLS, and nothing else.
 func (s settings) encrypted() bool { return s.tlsCert != "" }
+
+// url is the place's, without a path.
+func (s settings) url(l listening) string {
+	scheme := "http"
+	if s.encrypted() {
+		scheme = "https"
+	}
+	return scheme + "://" + l.Addr().String()
+}
 
 func newServe(environ []string) *cobra.Command {
 	var s settings
@@ -75,17 +86,14 @@ as USHER_<API>_ADMIN_PASSWORD. Fusion's is set by the first POST /api instead.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&s.listen, "listen", []string{"127.0.0.1:8080"}, "`address` to listen on, for all APIs or, as milvus=127.0.0.1:19530, for one alone; may be repeated; port 0 takes a free one")
+	s.addListening(flags, "127.0.0.1:8080", "`address` to listen on, for all APIs or, as milvus=127.0.0.1:19530, for one alone; may be repeated; port 0 takes a free one")
 	flags.StringVar(&s.db, "db", "usher.db", "`file` of the store, made if it is missing")
 	flags.BoolVar(&s.demo, "demo", false, "fill an empty store with the demo accounts; without --db the store goes when the server does")
-	flags.StringVar(&s.logFormat, "log-format", "auto", "`format` of the log: text, json, or auto for text on a terminal and json elsewhere")
-	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` of the certificate, its chain behind it; every place speaks TLS then; read again when it changes, without a signal (SIGHUP ends the server)")
-	flags.StringVar(&s.tlsKey, "tls-key", "", "PEM `file` of the certificate's key")
-	flags.BoolVar(&s.insecure, "insecure", false, "listen without TLS where other machines can reach it, because something else encrypts")
-	flags.IntVar(&s.maxConnections, "max-connections", 1000, "how many `connections` there may be at once; 0: any number")
+	flags.Var(&s.fixture, "fixture", "YAML or JSON `file` of users, roles and settings to fill an empty store with; without --db the store goes when the server does")
 	flags.Var(&s.trustedProxies, "trusted-proxy", "`network` (192.0.2.0/24) or address of proxies whose X-Forwarded-For says who calls, and X-Forwarded-Proto, by https as its last entry, that they end TLS; may be repeated")
 	s.password.addTo(flags)
 	s.throttle.addTo(flags)
+	s.workbench.addTo(flags)
 	flags.IntVar(&s.rateLimit, "applivery-rate-limit", 10_000, "how many `requests` an hour Applivery takes from one address; 0: any number")
 	flags.BoolVar(&s.milvusAuth, "milvus-auth", true, "whether Milvus asks who calls (its authorizationEnabled)")
 	addMilvusRules(flags, &s.milvusRules)
@@ -122,12 +130,13 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	for _, api := range handlers.Names() {
 		s.passwords[api] = password.Plain(values[adminPassword(api)])
 	}
-	switch s.logFormat {
-	case "auto", "text", "json":
-	default:
-		return fmt.Errorf("log format %q: it is text, json or auto", s.logFormat)
+	if err := s.checkListening(); err != nil {
+		return err
 	}
 	if err := checkHash(s.password.hash); err != nil {
+		return err
+	}
+	if err := s.workbench.complete(s.demo); err != nil {
 		return err
 	}
 	if s.rateLimit < 0 {
@@ -142,15 +151,6 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 	if s.milvusRoles < 2 {
 		return fmt.Errorf("--milvus-max-roles: %d leaves no room for admin and public", s.milvusRoles)
 	}
-	if (s.tlsCert == "") != (s.tlsKey == "") {
-		return errors.New("--tls-cert and --tls-key: one does not do without the other")
-	}
-	if s.encrypted() && s.insecure {
-		return errors.New("--insecure is for a server without --tls-cert")
-	}
-	if s.maxConnections < 0 {
-		return fmt.Errorf("--max-connections: %d is less than none", s.maxConnections)
-	}
 	for _, network := range s.trustedProxies {
 		ones, bits := network.Mask.Size()
 		if bits == 8*net.IPv6len && network.IP.To4() != nil {
@@ -160,31 +160,13 @@ func (s *settings) complete(cmd *cobra.Command, environ []string) error {
 			return fmt.Errorf("--trusted-proxy: %s is everybody, who could then name any address", network.String())
 		}
 	}
-	if len(s.listen) == 0 {
-		return errors.New("--listen: no address")
-	}
-	for _, l := range s.listen {
-		if l == "" {
-			return fmt.Errorf("--listen: one of the addresses in %q is empty", strings.Join(s.listen, ","))
-		}
-		p, err := parsePlace(l)
-		if err != nil {
-			return fmt.Errorf("--listen: %w", err)
-		}
-		s.places = append(s.places, p)
-	}
+	s.temporary = (s.demo || s.fixture.file != "") && !cmd.Flags().Changed("db")
 	if !s.demo {
 		if s.db == "" {
 			return errors.New("--db: a store needs a file")
 		}
-		for _, p := range s.places {
-			if p.public() && !s.encrypted() && !s.insecure {
-				return errPlain(p.address)
-			}
-		}
-		return nil
+		return s.checkPublic()
 	}
-	s.temporary = !cmd.Flags().Changed("db")
 	for name, given := range values {
 		if given != "" {
 			return fmt.Errorf("%s: the demo world has its own administrators", name)
@@ -234,6 +216,11 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 	defer func() { _ = closeAll(listeners) }() // a server has closed its own before
+	ready, err := prepareReady(s.readyFile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ready.remove()) }()
 
 	var cert *certificate
 	if s.encrypted() {
@@ -255,15 +242,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	options := s.password.options()
 	options.Path, options.Unrecorded = path, unrecorded(logger)
 	s.throttle.set(&options)
-	store, err := storage.Open(ctx, options)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	handler, err := handlers.New(store, handlers.Options{
+	served := handlers.Options{
 		Logger: logger, Metrics: metrics, Version: version(),
 		TrustedProxies: pointers(s.trustedProxies),
 		Applivery:      applivery.Options{RateLimit: cmp.Or(s.rateLimit, -1)},
@@ -271,13 +252,29 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 			AuthenticationOff: !s.milvusAuth, Rules: milvus.Rules(s.milvusRules),
 			MaxUsers: s.milvusUsers, MaxRoles: s.milvusRoles,
 		},
-	})
+	}
+	bench, err := s.workbench.open(!s.temporary, &options, &served)
 	if err != nil {
 		return err
 	}
+	store, err := storage.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	handler, err := handlers.New(store, served)
+	if err != nil {
+		return err
+	}
+	if bench != nil {
+		defer func() { err = errors.Join(err, bench.Close()) }() // before the store, which it has a sandbox of
+		if err := bench.Attach(handler); err != nil {
+			return err
+		}
+	}
 
 	err = handlers.Seed(ctx, store, handlers.World{
-		Demo: s.demo, Passwords: s.passwords, Made: printAdministrator(stderr), Kept: func(api string, ignored bool) {
+		Demo: s.demo, Fixture: s.fixture.content, Passwords: s.passwords, Made: printAdministrator(stderr), Kept: func(api string, ignored bool) {
 			if s.demo { // its accounts are not told of then: who knows what has become of them
 				s.demo = false
 				logger.Warn("the store was filled before: --demo changes nothing")
@@ -287,6 +284,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 			}
 		},
 	})
+	if errors.Is(err, handlers.ErrFilled) {
+		err = fmt.Errorf("--fixture %s: %s: %w", s.fixture.file, s.db, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -297,14 +297,22 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	open.register(metrics)
 	servers := make([]*http.Server, len(listeners))
 	for i, l := range listeners {
-		h, err := l.handler(handler)
+		h, err := l.handler(handler, bench)
 		if err != nil {
 			return err
 		}
 		servers[i] = newServer(h, logger, usual, open, cert, !isLoopback(l.Addr()))
+		if bench != nil {
+			// Who follows a journal would not go by himself. What is left to close fails
+			// when all of it is closed.
+			servers[i].RegisterOnShutdown(func() { _ = bench.Close() })
+		}
 		listeners[i].Listener = counted{l.Listener, open, s.encrypted()}
 	}
 
+	if err := ready.write(urls(s, listeners, handler.Summaries)); err != nil {
+		return err
+	}
 	if isTerminal(stdout) {
 		_, _ = io.WriteString(stdout, banner(s, listeners, handler.Summaries))
 	}

@@ -43,10 +43,12 @@ type process struct {
 type lines struct {
 	mu      sync.Mutex
 	all     bytes.Buffer
-	address chan string // of the next place
+	address chan string   // of the next place
+	ended   chan struct{} // closed when there is no more
 }
 
 func (l *lines) copy(r io.Reader) {
+	defer close(l.ended)
 	for scanner := bufio.NewScanner(r); scanner.Scan(); {
 		l.mu.Lock()
 		l.all.Write(append(scanner.Bytes(), '\n'))
@@ -100,10 +102,13 @@ func start(tb testing.TB, dir string, environ []string, args ...string) *process
 // startOf is start for another program.
 func startOf(tb testing.TB, program, dir string, environ []string, args ...string) *process {
 	tb.Helper()
-	p := &process{
-		Cmd:    commandOf(tb, program, dir, environ, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...),
-		stderr: &lines{address: make(chan string, 8)},
-	}
+	return started(tb, commandOf(tb, program, dir, environ, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...))
+}
+
+// started starts a command that listens, and waits until it does.
+func started(tb testing.TB, cmd *exec.Cmd) *process {
+	tb.Helper()
+	p := &process{Cmd: cmd, stderr: &lines{address: make(chan string, 8), ended: make(chan struct{})}}
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -496,6 +501,10 @@ func TestSettings(t *testing.T) {
 		{"key without certificate", []string{"USHER_TLS_KEY=x.pem"}, []string{"serve", "--listen", "127.0.0.1:0"}, "one does not do without the other"},
 		{"no such certificate", []string{"USHER_TLS_CERT=x.pem", "USHER_TLS_KEY=y.pem"}, []string{"serve", "--listen", "127.0.0.1:0"}, "open x.pem: no such file"},
 		{"encrypted and insecure", nil, []string{"serve", "--tls-cert", "x", "--tls-key", "y", "--insecure"}, "--insecure is for a server without --tls-cert"},
+		{"workbench for all", nil, []string{"serve", "--workbench", "--insecure", "--listen", "0.0.0.0:0"}, "--workbench without --workbench-token listens on loopback only: 0.0.0.0:0 is not loopback"},
+		{"workbench for all, by name", []string{"USHER_WORKBENCH=true"}, []string{"serve", "--insecure", "--listen", "127.0.0.1:0", "--listen", "milvus=example.invalid:0"}, "example.invalid:0 is not loopback"},
+		{"token without workbench", nil, []string{"serve", "--workbench-token", "0123456789abcdef"}, "--workbench-token is for --workbench"},
+		{"token that is guessed soon", []string{"USHER_WORKBENCH_TOKEN=short"}, []string{"serve", "--workbench"}, "16 characters or more"},
 		{"connections", nil, []string{"serve", "--max-connections", "-1"}, "-1 is less than none"},
 		{"proxy", nil, []string{"serve", "--trusted-proxy", "10.0.0"}, "is no network"},
 		{"every proxy, mapped", nil, []string{"serve", "--trusted-proxy", "::ffff:0:0/96"}, "is everybody"},

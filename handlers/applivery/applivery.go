@@ -42,7 +42,7 @@ var contract = sync.OnceValues(func() (*edge.Contract, error) { return edge.Pars
 type Options struct {
 	// RateLimit is how many requests one address may send within an hour; 0:
 	// 10 000, as many as the vendor takes; less than 0: as many as it likes.
-	RateLimit int
+	RateLimit int `json:"rateLimit,omitempty"`
 }
 
 // API serves the users that the store keeps for Applivery. It fails only if the

@@ -45,7 +45,8 @@ func NewChecker(a API) (*Checker, error) {
 }
 
 // Refuse writes the API's refusal of a request that does not fit the contract, and
-// says whether it did; otherwise nothing is written. It reads the body.
+// says whether it did; otherwise nothing is written. It reads the body, and may
+// write to the request's URL.
 func (c *Checker) Refuse(w http.ResponseWriter, r *http.Request) bool {
 	answer, fits := c.ask(r, nil)
 	if !fits {

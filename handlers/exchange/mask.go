@@ -292,7 +292,7 @@ func (m *masking) json(from []byte, answer bool) (masked []byte, whole bool) {
 					m.secret(t)
 				}
 				source = []byte(`"` + hidden + `"`)
-			case secretQuoted.MatchString(t):
+			case strings.ContainsAny(t, `"'`) && secretQuoted.MatchString(t):
 				source = []byte(quoted(secretQuoted.ReplaceAllString(t, "${1}"+hidden)))
 			}
 		case json.Number:

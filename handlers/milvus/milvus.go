@@ -53,13 +53,13 @@ const (
 type Options struct {
 	// AuthenticationOff asks nobody who he is, and allows everything to
 	// everyone: Milvus' common.security.authorizationEnabled, reversed.
-	AuthenticationOff bool
+	AuthenticationOff bool `json:"-"`
 	// Rules is the rule book for names and passwords; empty: Documented.
-	Rules Rules
+	Rules Rules `json:"rules,omitempty"`
 	// MaxUsers is how many users there may be, root included; 0: 100.
-	MaxUsers int
+	MaxUsers int `json:"maxUsers,omitempty"`
 	// MaxRoles is how many roles there may be, admin and public included; 0: 10.
-	MaxRoles int
+	MaxRoles int `json:"maxRoles,omitempty"`
 }
 
 // contract is parsed once per process.

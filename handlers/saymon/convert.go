@@ -203,11 +203,16 @@ func toWirePolicy(p storage.Policy) (gen.PasswordPolicy, error) {
 	if err := json.Unmarshal(p.Document, &wire); err != nil {
 		return gen.PasswordPolicy{}, err
 	}
-	wire.ID = p.ID
-	if p.ID == defaultPolicyID {
-		wire.ID = 1
-	}
+	wire.ID = policyID(p.ID)
 	return wire, nil
+}
+
+// policyID is a policy's id as the API writes it.
+func policyID(id string) any {
+	if id == defaultPolicyID {
+		return 1
+	}
+	return id
 }
 
 // editPolicy changes a policy as a request says.
