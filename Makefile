@@ -24,6 +24,7 @@ test: ## run every test that needs nothing but Go
 .PHONY: race
 race: ## run them under the race detector
 	go test -race ./...
+	go test -race ./handlers -count=1 -run TestSandboxesShareNothing -worlds 1000
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
@@ -40,6 +41,10 @@ linear: ## check histories of OPERATIONS (10000) for linearizability, restarts i
 .PHONY: overload
 overload: ## 500 connections that change passwords at the usual cost, for 30 s
 	go test ./cmd/usher -count=1 -v -run TestOverload -overload 30s
+
+.PHONY: conform
+conform: ## hold the server against its own scripts over HTTP, as any other; reports in bin/conform
+	.ci/conform/run
 
 .PHONY: schemathesis
 schemathesis: ## test the server against its contracts by generated cases and walks along their links (needs Python; SEED=1, MAX_TIME=45)
@@ -79,6 +84,10 @@ sbom: ## make bin/usher with its bill of materials and its licences' texts (need
 samples: ## run the README and the vendors' own samples against the demo world (needs curl, Node, Python)
 	.ci/samples/run
 
+.PHONY: examples
+examples: ## run the examples of tests against usher for pytest, JUnit and Vitest (needs Node, Python, a JDK, Maven)
+	.ci/examples/run
+
 .PHONY: clients
 clients: ## generate clients in four languages and run their journeys (needs Node, Python, a JDK, Maven, Cargo)
 	.ci/clients/run
@@ -89,7 +98,7 @@ third-party: ## run published clients of these APIs against the demo world (need
 
 .NOTPARALLEL:
 .PHONY: check
-check: check-generated lint race crash linear schemathesis samples clients third-party sbom ## all that CI does beyond make test
+check: check-generated lint race crash linear conform schemathesis samples examples clients third-party sbom ## all that CI does beyond make test
 	FUZZTIME=2000x $(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 100ms ./cmd/usher ./handlers/... ./storage/...
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Runs what the README shows and compares the answers.
 
-    readme.py ADDRESS FRESH_ADDRESS [--update]
+    readme.py ADDRESS FRESH_ADDRESS PROGRAM [--update]
 
 Each ```console block of README.md holds commands, `$ ` and what follows a `\\` at a
 line's end, and what they print. All run in one shell, in the order of the page,
 against the server at ADDRESS, which has the demo world, in place of
 127.0.0.1:8080; those of a block below `<!-- fresh -->` against the one at
-FRESH_ADDRESS, which has made a first start. Ids, times and tokens differ from
-run to run and are not compared; nor is what a line of … stands for. --update
-writes what was printed into the page.
+FRESH_ADDRESS, which has made a first start. bin/usher is PROGRAM. Ids, times,
+tokens, ports and durations differ from run to run and are not compared; nor is
+what a line of … stands for. --update writes what was printed into the page.
 """
 
 import pathlib
@@ -26,6 +26,8 @@ DIFFERENT = [
     (re.compile(r"\b[0-9a-f]{24}\b"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"\b[\w-]{43}\b"), "<token>"),
+    (re.compile(r"\b(127\.0\.0\.1|localhost):\d+"), "<address>"),
+    (re.compile(r"\bin \d+(\.\d+)? m?s\b"), "in <duration>"),
     (re.compile(r"(\*-)?\*+[0-9a-f]{4}\b"), "<masked>"),
 ]
 
@@ -56,11 +58,13 @@ class Shell:
 
 
 def main():
-    address, fresh = sys.argv[1:3]
-    update = sys.argv[3:] == ["--update"]
+    address, fresh, program = sys.argv[1:4]
+    update = sys.argv[4:] == ["--update"]
     page, wrong, commands = [], 0, 0
     lines = iter(README.read_text().split("\n"))
     with tempfile.TemporaryDirectory() as directory:
+        pathlib.Path(directory, "bin").mkdir()
+        pathlib.Path(directory, "bin", "usher").symlink_to(program)
         shell = Shell(directory)
         target = address
         for line in lines:
