@@ -23,7 +23,7 @@ test: ## run every test that needs nothing but Go
 
 .PHONY: race
 race: ## run them under the race detector
-	go test -race ./...
+	go test -race -timeout 20m ./...
 	go test -race ./handlers -count=1 -run TestSandboxesShareNothing -worlds 1000
 
 .PHONY: fuzz

@@ -268,6 +268,38 @@ func TestFixtureLeavesOut(t *testing.T) {
 	}
 }
 
+// Milvus knows users, roles and groups by their names alone.
+func TestFixtureIDsOfMilvus(t *testing.T) {
+	s := loaded(t, []byte(`{milvus: {users: [{id: x, name: claire}], roles: [{id: x, name: lister}], records: {privilege-group: [{id: x, name: lookers}]}}}`))
+	seeds, err := s.Dump(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := seeds["milvus"]
+	if u, r, g := d.Users[0], d.Records[storage.Role][0], d.Records["privilege-group"][0]; u.ID != "claire" || r.ID != "lister" || g.ID != "lookers" {
+		t.Errorf("%q, %q, %q", u.ID, r.ID, g.ID)
+	}
+}
+
+// What fails once the fixture is loaded says so: the next start does without it.
+func TestFixtureIsLoadedFirst(t *testing.T) {
+	s := emptyStore(t)
+	f, err := fixture.Parse("fixture.yaml", []byte(`{milvus: {users: [{name: claire}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = handlers.Seed(t.Context(), s, handlers.World{Fixture: f, Passwords: map[string]password.Plain{"applivery": "weak"}})
+	if storage.KindOf(err) != storage.WeakPassword || !strings.HasSuffix(err.Error(), "; the fixture has been loaded: the next start is to do without it") {
+		t.Error(err)
+	}
+	if err := handlers.Seed(t.Context(), s, handlers.World{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Directory("milvus").User(t.Context(), "claire"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A fixture goes into a store as a whole, or not at all.
 func TestFixtureRefused(t *testing.T) {
 	filled := emptyStore(t)

@@ -57,8 +57,8 @@ var self = storage.Actor{Name: "usher"}
 // the API's own rule refuses is an error, but for Milvus', whose root is exempt from
 // it, and for those of a fixture's users.
 //
-// Of a fixture all APIs are filled, or none. Errors: ErrFilled, if one was filled
-// before.
+// Of a fixture all APIs are filled, or none, and those that it does not name after
+// them. Errors: ErrFilled, if one was filled before.
 func Seed(ctx context.Context, store *storage.Store, w World) error {
 	if err := w.load(ctx, store); err != nil {
 		return err
@@ -76,7 +76,11 @@ func Seed(ctx context.Context, store *storage.Store, w World) error {
 			err = v.keep(ctx, store, w)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: first start: %w", v.name, err)
+			err = fmt.Errorf("%s: first start: %w", v.name, err)
+			if len(w.Fixture) > 0 {
+				err = fmt.Errorf("%w; the fixture has been loaded: the next start is to do without it", err)
+			}
+			return err
 		}
 	}
 	return nil

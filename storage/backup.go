@@ -63,10 +63,8 @@ func backup(ctx context.Context, from, to string, replace bool) error {
 			return errors.New("this is the store itself")
 		}
 	}
-	for _, suffix := range logs {
-		if _, err := os.Lstat(to + suffix); err == nil {
-			return ErrLog
-		}
+	if err := checkNoLog(to); err != nil {
+		return err
 	}
 	part, err := copyStore(ctx, from, to)
 	if err != nil {
@@ -81,6 +79,17 @@ func backup(ctx context.Context, from, to string, replace bool) error {
 		return errors.Join(err, os.Remove(part))
 	}
 	return syncFolder(to)
+}
+
+// checkNoLog looks for what would be taken for the log of a new store at path. Errors:
+// ErrLog.
+func checkNoLog(path string) error {
+	for _, suffix := range logs {
+		if _, err := os.Lstat(path + suffix); err == nil {
+			return ErrLog
+		}
+	}
+	return nil
 }
 
 // place is what a path of a file to be written leads to by way of links, and what

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -194,21 +195,11 @@ func structure(ctx context.Context, q querier, ps *problems) error {
 // schema looks for tables and indexes that the migrations up to a version would
 // not have left, by their names and those of their columns, and for missing ones.
 func schema(ctx context.Context, q querier, version int, ps *problems) error {
-	fresh, err := sql.Open("sqlite", ":memory:")
+	fresh, err := migrated(ctx, version)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = fresh.Close() }()
-	fresh.SetMaxOpenConns(1) // each connection would be a database of its own
-	files, err := migrations.ReadDir("migrations")
-	if err != nil {
-		return err
-	}
-	for i, file := range files[:version] {
-		if err := migrateTo(ctx, fresh, i+1, file.Name()); err != nil {
-			return err
-		}
-	}
 	const names = `SELECT type, CASE type
 			WHEN 'table' THEN name || (SELECT '(' || group_concat(c.name, ', ') || ')' FROM pragma_table_info(m.name) c)
 			ELSE name END
@@ -230,6 +221,50 @@ func schema(ctx context.Context, q querier, version int, ps *problems) error {
 			ps.add("%s %s: missing", kind, name)
 		}
 	})
+}
+
+// migrated is a store in memory that has had so many migrations, with nothing in it.
+func migrated(ctx context.Context, version int) (fresh *sql.DB, err error) {
+	if fresh, err = sql.Open("sqlite", ":memory:"); err != nil {
+		return nil, err
+	}
+	fresh.SetMaxOpenConns(1) // each connection would be a database of its own
+	files, err := migrations.ReadDir("migrations")
+	for i := 0; err == nil && i < version; i++ {
+		err = migrateTo(ctx, fresh, i+1, files[i].Name())
+	}
+	if err != nil {
+		return nil, errors.Join(err, fresh.Close())
+	}
+	return fresh, nil
+}
+
+// checkTables refuses a file whose tables are not word for word what the migrations
+// make, before anything in it is read: what else there may be in a definition, such as
+// a CHECK or a column that is computed, is run for each row.
+func checkTables(ctx context.Context, path string) (err error) {
+	db, err := openFile(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	version, _, err := versionOf(ctx, db)
+	if err != nil {
+		return err
+	}
+	fresh, err := migrated(ctx, version)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fresh.Close()) }()
+	const all = `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT GLOB 'sqlite_stat*'`
+	want, have := map[string]string{}, map[string]string{}
+	err = errors.Join(each(ctx, fresh, all, func(name, text string) { want[name] = text }),
+		each(ctx, db, all, func(name, text string) { have[name] = text }))
+	if err == nil && !maps.Equal(have, want) {
+		err = fmt.Errorf("%w: its tables are not those that the migrations make", ErrDamaged)
+	}
+	return err
 }
 
 // named says, for each table that holds documents or hashes, what to call a

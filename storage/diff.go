@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -42,7 +43,8 @@ type Member struct {
 
 // Diff says what after has otherwise than before: users, records and policies, and of
 // tokens that have not expired how many there are of each kind. Both are each as of
-// one moment. It is sorted by directory, kind and id.
+// one moment. It is sorted by directory, kind and id. Errors: ErrDamaged, where there is
+// what cannot be compared.
 func Diff(ctx context.Context, before, after *Store) ([]Difference, error) {
 	old, err := before.inventory(ctx)
 	if err != nil {
@@ -56,7 +58,15 @@ func Diff(ctx context.Context, before, after *Store) ([]Difference, error) {
 	maps.Copy(names, now)
 	var ds []Difference
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		ds = append(ds, diff(name, old[name].things(), now[name].things())...)
+		b, err := old[name].things()
+		if err != nil {
+			return nil, err
+		}
+		a, err := now[name].things()
+		if err != nil {
+			return nil, err
+		}
+		ds = append(ds, diff(name, b, a)...)
 	}
 	return ds, nil
 }
@@ -100,11 +110,19 @@ type members struct {
 	version int64
 }
 
-// things are all that there is in a directory.
-func (c inventory) things() map[thing]members {
+// things are all that there is in a directory. Errors: ErrDamaged.
+func (c inventory) things() (map[thing]members, error) {
 	all := map[thing]members{}
+	var failed error
+	add := func(key thing, m members, v any) {
+		var err error
+		if m.values, err = flatten(v); err != nil && failed == nil {
+			failed = fmt.Errorf("storage: %w: %s %q: %w", ErrDamaged, key.kind, key.id, err)
+		}
+		all[key] = m
+	}
 	for _, a := range c.accounts {
-		all[thing{"user", a.ID}] = members{a.Name, flatten(struct {
+		add(thing{"user", a.ID}, members{name: a.Name, hash: a.hash, version: a.version}, struct {
 			Realm         string          `json:"realm"`
 			Name          string          `json:"name"`
 			Email         string          `json:"email"`
@@ -114,37 +132,39 @@ func (c inventory) things() map[thing]members {
 			PasswordSetAt time.Time       `json:"passwordSetAt,omitzero"`
 			PasswordOwn   bool            `json:"passwordOwn"`
 			Document      json.RawMessage `json:"document"`
-		}{a.Realm, a.Name, a.Email, a.Roles, a.CreatedAt, a.UpdatedAt, a.PasswordSetAt, a.PasswordOwn, a.Document}), a.hash, a.version}
+		}{a.Realm, a.Name, a.Email, a.Roles, a.CreatedAt, a.UpdatedAt, a.PasswordSetAt, a.PasswordOwn, a.Document})
 	}
 	for kind, records := range c.records {
 		for _, r := range records {
-			all[thing{string(kind), r.ID}] = members{name: r.Name, values: flatten(struct {
+			add(thing{string(kind), r.ID}, members{name: r.Name}, struct {
 				Name      string          `json:"name"`
 				CreatedAt time.Time       `json:"createdAt"`
 				UpdatedAt time.Time       `json:"updatedAt,omitzero"`
 				Document  json.RawMessage `json:"document"`
-			}{r.Name, r.CreatedAt, r.UpdatedAt, r.Document})}
+			}{r.Name, r.CreatedAt, r.UpdatedAt, r.Document})
 		}
 	}
 	for _, p := range c.policies {
-		all[thing{"policy", p.ID}] = members{values: flatten(struct {
+		add(thing{"policy", p.ID}, members{}, struct {
 			Default  bool            `json:"default"`
 			Document json.RawMessage `json:"document"`
-		}{p.Default, p.Document})}
+		}{p.Default, p.Document})
 	}
 	for kind, n := range c.tokens {
-		all[thing{"token", kind}] = members{values: flatten(struct {
+		add(thing{"token", kind}, members{}, struct {
 			Count int `json:"count"`
-		}{n})}
+		}{n})
 	}
-	return all
+	return all, failed
 }
 
-// flatten makes the members of v, that of objects in it by their paths.
-func flatten(v any) map[string]json.RawMessage {
+// flatten makes the members of v, that of objects in it by their paths. Errors: a
+// document that is no JSON, a time that no calendar has, as somebody else's file may
+// have them.
+func flatten(v any) (map[string]json.RawMessage, error) {
 	raw, err := json.Marshal(v)
-	if err != nil { // a document that is none: the table has none
-		panic(err)
+	if err != nil {
+		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -154,7 +174,7 @@ func flatten(v any) map[string]json.RawMessage {
 	}
 	values := map[string]json.RawMessage{}
 	flattenTo(values, "", object)
-	return values
+	return values, nil
 }
 
 func flattenTo(values map[string]json.RawMessage, path string, object map[string]any) {

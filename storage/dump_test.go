@@ -198,6 +198,26 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// What somebody's file may have and no calendar has, or no JSON is, ends a comparison
+// and not the process.
+func TestDiffOfWhatCannotBeCompared(t *testing.T) {
+	s := open(t)
+	fill(t, s)
+	for _, statement := range []string{
+		`UPDATE "user" SET created_at = 9000000000000000000`,
+		`UPDATE record SET document = '{'`,
+		`UPDATE policy SET document = 'x'`,
+	} {
+		other := openImage(t, imageOf(t, s))
+		other.Exec(t, statement)
+		for _, pair := range [][2]*storage.Store{{s, other}, {other, s}} {
+			if ds, err := storage.Diff(t.Context(), pair[0], pair[1]); !errors.Is(err, storage.ErrDamaged) {
+				t.Errorf("%s: %v, %v", statement, ds, err)
+			}
+		}
+	}
+}
+
 // A hash that is replaced because it costs too little is no other password, and nor is
 // one that is loaded from a dump.
 func TestDiffOfHashes(t *testing.T) {

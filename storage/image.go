@@ -51,7 +51,7 @@ func (s *Store) Image(ctx context.Context) (Image, error) {
 }
 
 // OpenImage opens a new store at o.Path, where no file may be, that has all that the
-// image has. Errors: as [Open], fs.ErrExist.
+// image has. Errors: as [Open], fs.ErrExist, ErrLog.
 func OpenImage(ctx context.Context, o Options, i Image) (*Store, error) {
 	if i.content == nil {
 		return nil, errors.New("storage: there is no image")
@@ -65,6 +65,9 @@ func OpenImage(ctx context.Context, o Options, i Image) (*Store, error) {
 
 // writeFile makes the file at path, which survives a power cut unless it is volatile.
 func (i *Image) writeFile(path string, volatile bool) error {
+	if err := checkNoLog(path); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -98,6 +101,9 @@ func readImage(ctx context.Context, content []byte) (i Image, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	path := filepath.Join(folder, "image.db")
 	if err := (&Image{content}).writeFile(path, true); err != nil {
+		return Image{}, err
+	}
+	if err := checkTables(ctx, path); err != nil {
 		return Image{}, err
 	}
 	r, err := check(ctx, path)

@@ -3,6 +3,7 @@ package storage_test
 import (
 	"bytes"
 	"compress/gzip"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -143,12 +144,17 @@ func TestOpenImageRefuses(t *testing.T) {
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	logged := filepath.Join(t.TempDir(), "logged")
+	if err := os.WriteFile(logged+"-wal", []byte("of another store"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		path string
 		i    storage.Image
 		want string
 	}{
 		{path, i, "exists"},
+		{logged, i, "the log of another store"},
 		{"", i, "a store is a file"},
 		{filepath.Join(t.TempDir(), "a", "b"), i, "no such file"},
 		{filepath.Join(t.TempDir(), "x"), storage.Image{}, "no image"},
@@ -213,6 +219,19 @@ func TestReadImage(t *testing.T) {
 		mustCreate(t, s.Directory("d"), storage.NewUser{Name: "made since"})
 	}
 
+	// Who wrote the file has said what is done with each row of it.
+	other := saved(t, path)
+	db, err := sql.Open("sqlite", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	_, err = db.Exec(`PRAGMA writable_schema = on;
+		UPDATE sqlite_schema SET sql = replace(sql, 'UNIQUE (directory, name', 'CHECK (length(hex(zeroblob(1000))) > 0), UNIQUE (directory, name') WHERE name = 'user'`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+
 	newer := read(saved(t, path))
 	newer[63] = 200 // the last byte of user_version: https://www.sqlite.org/fileformat.html#user_version_number
 	for _, tt := range []struct {
@@ -225,6 +244,7 @@ func TestReadImage(t *testing.T) {
 		{"a part", read(saved(t, path))[:8192], true},
 		{"damaged", append(read(saved(t, path))[:20*4096], bytes.Repeat([]byte("junk"), 4096)...), true},
 		{"newer", newer, false},
+		{"other tables", read(other), true},
 	} {
 		if _, err := storage.ReadImage(t.Context(), tt.content); err == nil || errors.Is(err, storage.ErrDamaged) != tt.damaged {
 			t.Errorf("%s: %v", tt.name, err)

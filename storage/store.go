@@ -144,7 +144,13 @@ func open(ctx context.Context, o Options, i *Image) (*Store, error) {
 	if i != nil { // whose file was written a moment ago: nobody waits for what it may never be asked
 		return s, nil
 	}
-	if err := s.Ping(ctx); err != nil {
+	err = s.Ping(ctx)
+	for _, p := range []*prepared{s.userByID, s.userByName, s.loginByName, s.loginByEmail, s.loginByToken} {
+		if err == nil {
+			_, err = p.prepare(ctx) //nolint:sqlclosecheck // it ends with the store; a file that lacks a column has none
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -169,8 +175,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return wrap(err)
 }
 
-// prepared is a query that is prepared when it is first made: that takes as long as
-// making a store of an image does without it.
+// prepared is a query that is prepared once: of a store that is made of an image when
+// it is first made, since that takes as long as making the store does without it.
 type prepared struct {
 	reader *sql.DB
 	query  string

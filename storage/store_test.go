@@ -184,6 +184,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"newer", "newer version: its schema is 1000, the newest known here is", storage.Options{Path: db(newer)}},
 		{"another program's", "another program's database", storage.Options{Path: db(`CREATE TABLE t (a)`)}},
 		{"another program's, with versions", "another program's database", storage.Options{Path: db(`CREATE TABLE t (a); PRAGMA user_version = 1`)}},
+		{"lacks a column", "no such column: u.password_own", storage.Options{Path: db(storage.Schema(t, 3) + `; ALTER TABLE "user" DROP COLUMN password_own`)}},
 		{"no database", "not a database", storage.Options{Path: text}},
 		{"parameters", "memory 1 KiB", storage.Options{Path: filepath.Join(t.TempDir(), "x"), Hash: password.Params{Memory: 1, Time: 1, Threads: 1}}},
 	} {

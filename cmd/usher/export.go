@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,6 +67,9 @@ write the schema, too.`,
 					return fmt.Errorf("--api %s: there are %s", printable(api), strings.Join(handlers.Names(), ", "))
 				}
 			}
+			if err := checkTargets(db, args[0], schema, replace); err != nil {
+				return err
+			}
 			store, err := openStore(cmd, db, storage.Options{})
 			if err != nil {
 				return err
@@ -95,15 +99,39 @@ write the schema, too.`,
 			if err != nil || schema == "" {
 				return err
 			}
-			return writeNew(schema, fixture.Schema, true)
+			return writeNew(schema, fixture.Schema, true) // it was there before, or may be replaced
 		}),
 	}
 	flags := cmd.Flags()
 	addStore(flags, &db)
 	flags.StringArrayVar(&apis, "api", nil, "`API` to export; may be repeated; without it all are")
 	flags.StringVar(&schema, "schema", "", "`file` to write the JSON Schema of fixtures to, which the exported file then names")
-	flags.BoolVar(&replace, "replace", false, "replace the file if there is one")
+	flags.BoolVar(&replace, "replace", false, "replace the file if there is one, and the schema's")
 	return cmd
+}
+
+// checkTargets refuses what is not to be written over.
+func checkTargets(db, file, schema string, replace bool) error {
+	if file != "-" && schema != "" && filepath.Clean(file) == filepath.Clean(schema) {
+		return fmt.Errorf("--schema %s: the users go there", schema)
+	}
+	store, err := os.Stat(db)
+	if err != nil {
+		return explain(err, db)
+	}
+	for _, name := range []string{file, schema} {
+		switch is, err := os.Stat(name); {
+		case name == "-" || name == "" || err != nil: // what cannot be made fails later
+		case os.SameFile(is, store):
+			return fmt.Errorf("%s is the store itself", name)
+		case !is.Mode().IsRegular():
+			return fmt.Errorf("%s is no file", name)
+		}
+	}
+	if is, err := os.ReadFile(schema); err == nil && !replace && !bytes.Equal(is, fixture.Schema) {
+		return fmt.Errorf("there is another file %s already; --replace takes its place", schema)
+	}
+	return nil
 }
 
 // schemaFrom is where the schema is as seen from the folder of the file that is to name
@@ -141,6 +169,9 @@ func writeNew(file string, content []byte, replace bool) error {
 		return err
 	}
 	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
 	if err = errors.Join(err, f.Close()); err == nil && replace {
 		err = os.Rename(f.Name(), file)
 	}

@@ -53,6 +53,17 @@ func TestExportAndServe(t *testing.T) {
 	if said := outputOf(t, dir, 1, "export", "world.yaml"); !strings.Contains(said, "there is a file world.yaml already; --replace takes its place") {
 		t.Errorf("a file that is there: %s", said)
 	}
+	for _, tt := range [][2]string{
+		{"--replace usher.db", "usher.db is the store itself"},
+		{"--schema usher.db other.yaml", "usher.db is the store itself"},
+		{"--schema other.yaml ./other.yaml", "the users go there"},
+		{"--schema milvus.yaml other.yaml", "there is another file milvus.yaml already; --replace takes its place"},
+		{"--replace schema", "schema is no file"},
+	} {
+		if said := outputOf(t, dir, 1, append([]string{"export"}, strings.Fields(tt[0])...)...); !strings.Contains(said, tt[1]) {
+			t.Errorf("%s: %s", tt[0], said)
+		}
+	}
 	if said := outputOf(t, dir, 1, "serve", "--listen", "127.0.0.1:0", "--fixture", "world.yaml", "--db", "usher.db"); !strings.Contains(said, "--fixture world.yaml: usher.db: the store was filled before") {
 		t.Errorf("a store that there is: %s", said)
 	}

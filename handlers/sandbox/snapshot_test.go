@@ -177,6 +177,9 @@ func TestHostIsBounded(t *testing.T) {
 	if _, err := main.Snapshot(t.Context()); !errors.Is(err, ErrSealed) {
 		t.Errorf("a snapshot of main: %v", err)
 	}
+	if _, err := main.Diff(t.Context(), new(Snapshot)); !errors.Is(err, ErrSealed) {
+		t.Errorf("what is different in main: %v", err)
+	}
 	if err := main.View(func(*storage.Store) error { return nil }); !errors.Is(err, ErrClosed) {
 		t.Errorf("main before it is attached: %v", err)
 	}

@@ -348,15 +348,20 @@ func (s *Sandbox) Snapshot(ctx context.Context) (*Snapshot, error) {
 }
 
 // Diff says what is different in this world from a snapshot; nil: from what it was
-// created as. Errors: ErrNoOrigin, ErrClosed; those of storage.
+// created as. Errors: ErrSealed, since it tells who there is; ErrNoOrigin, ErrClosed;
+// those of storage.
 func (s *Sandbox) Diff(ctx context.Context, from *Snapshot) (differences []storage.Difference, err error) {
+	if s.sealed {
+		return nil, ErrSealed
+	}
 	if from == nil {
 		from = s.origin
 	}
 	if from == nil {
 		return nil, ErrNoOrigin
 	}
-	other, path, err := s.host.open(ctx, from.Image, time.Now)
+	// Tokens that are good by one of the clocks are not by another.
+	other, path, err := s.host.open(ctx, from.Image, func() time.Time { return from.Taken })
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,14 @@ func New(t T, options ...Option) *Usher {
 	must(err)
 	u.world, u.server = world, httptest.NewServer(world)
 	u.administrators = append(u.administrators, world.Administrators()...)
-	t.Cleanup(u.server.Close)
+	t.Cleanup(func() {
+		// The world first, which ends requests that the server would wait for, such as
+		// those that a fault holds back.
+		if err := world.Close(); err != nil {
+			t.Error("ushertest: " + err.Error())
+		}
+		u.server.Close()
+	})
 	return u
 }
 

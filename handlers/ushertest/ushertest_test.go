@@ -1,8 +1,10 @@
 package ushertest_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"testing"
@@ -160,9 +162,14 @@ func TestSnapshot(t *testing.T) {
 	u, ctx := ushertest.New(t, ushertest.At(at)), t.Context()
 	made, err := u.SAYMON().CreateUserWithResponse(ctx, saymon.CreateUserJSONRequestBody{Login: new("claire"), Password: "qwerty-one"})
 	wants(t, http.StatusOK, made, err)
+	token, err := u.Fusion().CreateTokenWithResponse(ctx)
+	wants(t, http.StatusOK, token, err)
 	taken := u.Snapshot()
 	for range 2 {
 		again := ushertest.New(t, ushertest.WithSnapshot(taken))
+		if changed := again.Diff(); len(changed) > 0 { // a token that is good by this clock only included
+			t.Errorf("changed: %+v", changed)
+		}
 		got, err := again.SAYMON().GetUserWithResponse(ctx, made.JSON200.ID)
 		wants(t, http.StatusOK, got, err)
 		if !again.Clock().Now().Equal(at) {
@@ -177,6 +184,24 @@ func TestSnapshot(t *testing.T) {
 	if changed := u.Diff(); len(changed) > 0 {
 		t.Errorf("changed: %+v", changed)
 	}
+}
+
+// A test that ends waits for nobody whom a fault holds back.
+func TestEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	inner := new(exampleT)
+	u := ushertest.New(inner)
+	u.Fault(sandbox.FaultSpec{API: "fusion", Operation: "getUsers", Delay: time.Hour})
+	sent, tell := context.WithCancel(t.Context())
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { tell() }})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = u.Fusion().GetUsersWithResponse(ctx, nil) // whatever comes of it
+	}()
+	<-sent.Done()
+	inner.end()
+	<-ended
 }
 
 func TestOptions(t *testing.T) {
