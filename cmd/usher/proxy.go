@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"maps"
 	"net"
@@ -141,16 +142,17 @@ func (s *proxySettings) run(ctx context.Context, stdout, stderr io.Writer) (err 
 		return err
 	}
 	o.Logger = newLogger(s.listening.logFormat, stderr)
-	ready, err := prepareReady(s.listening.readyFile)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ready.remove()) }()
+	log.SetOutput(io.Discard) // where http.Transport quotes what a target sends unasked
 	listeners, err := listen(ctx, s.listening)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = closeAll(listeners) }()
+	ready, err := prepareReady(s.listening.readyFile) // after it: the file may be that of who has the address
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ready.remove()) }()
 	var cert *certificate
 	if s.listening.encrypted() {
 		if cert, err = loadCertificate(s.listening.tlsCert, s.listening.tlsKey); err != nil {

@@ -208,6 +208,19 @@ func TestProxyRefuses(t *testing.T) {
 	}
 }
 
+// A proxy that finds its address taken leaves the ready file of who has it.
+func TestProxyLeavesAnothersReadyFile(t *testing.T) {
+	dir := t.TempDir()
+	ready := filepath.Join(dir, "ready.json")
+	server := start(t, dir, nil, "--demo", "--ready-file", ready)
+	if said := outputOf(t, dir, 1, "proxy", "--api", "saymon", "--target", server.url, "--listen", strings.TrimPrefix(server.url, "http://"), "--ready-file", ready); !strings.Contains(said, "address already in use") {
+		t.Error(said)
+	}
+	if _, err := os.Stat(ready); err != nil {
+		t.Error(err)
+	}
+}
+
 // The journal has what went through, is followed as it happens, and is for this
 // machine alone.
 func TestProxyJournal(t *testing.T) {

@@ -247,11 +247,16 @@ type level struct {
 // json masks a JSON value, byte for byte as it stands but for the secrets. What
 // comes after something that is no JSON is left out.
 func (m *masking) json(from []byte, answer bool) (masked []byte, whole bool) {
-	if first := bytes.TrimLeft(from, " \t\r\n"); first[0] != '"' && !mayHave(first) && json.Valid(from) {
+	valid := json.Valid(from)
+	if first := bytes.TrimLeft(from, " \t\r\n"); valid && first[0] != '"' && !mayHave(first) {
 		return bytes.Clone(from), true
 	}
-	decoder := json.NewDecoder(bytes.NewReader(from))
-	decoder.UseNumber()
+	var decoder tokens = &validTokens{from: from}
+	if !valid { // and is read as far as it goes
+		slow := json.NewDecoder(bytes.NewReader(from))
+		slow.UseNumber()
+		decoder = slow
+	}
 	to := make([]byte, 0, len(from))
 	var in []level
 	end := 0
@@ -315,6 +320,56 @@ func (m *masking) json(from []byte, answer bool) (masked []byte, whole bool) {
 		return to, false
 	}
 	return append(to, from[end:]...), true
+}
+
+// tokens are those of a JSON value, as json.Decoder gives them.
+type tokens interface {
+	Token() (json.Token, error)
+	InputOffset() int64
+}
+
+// validTokens are those of a value that is known to be JSON, in a fraction of the
+// time. What is neither a delimiter nor a string nor a number is nil.
+type validTokens struct {
+	from []byte
+	end  int // of the last token
+}
+
+func (v *validTokens) InputOffset() int64 { return int64(v.end) }
+
+func (v *validTokens) Token() (token json.Token, err error) {
+	rest := bytes.TrimLeft(v.from[v.end:], " \t\r\n,:")
+	start := len(v.from) - len(rest)
+	length := 1
+	switch first := rest[0]; first {
+	case '{', '}', '[', ']':
+		token = json.Delim(first)
+	case '"':
+		for rest[length] != '"' {
+			if rest[length] == '\\' {
+				length++
+			}
+			length++
+		}
+		length++
+		source := rest[:length]
+		if text := source[1 : length-1]; bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) {
+			token = string(text)
+			break
+		}
+		var text string
+		err = json.Unmarshal(source, &text)
+		token = text
+	default:
+		if length = bytes.IndexAny(rest, " \t\r\n,:]}"); length < 0 {
+			length = len(rest)
+		}
+		if first == '-' || '0' <= first && first <= '9' {
+			token = json.Number(rest[:length])
+		}
+	}
+	v.end = start + length
+	return token, err
 }
 
 // quoted is a text as JSON has it, with as few escapes as can be.
@@ -384,9 +439,17 @@ func (m *masking) everywhere(e *Exchange) {
 // encoding/json takes for an s.
 var plainName = strings.NewReplacer("-", "", "_", "", " ", "", "ſ", "s")
 
+func simple(name string) string {
+	name = strings.ToLower(name)
+	if !strings.ContainsAny(name, "-_ ſ") { // as most do not
+		return name
+	}
+	return plainName.Replace(name)
+}
+
 // isSecret says whether what has that name is one, going by the name alone.
 func isSecret(name string) bool {
-	name = plainName.Replace(strings.ToLower(name))
+	name = simple(name)
 	switch name {
 	case "tokentype", "passwordchanged":
 		return false
@@ -429,6 +492,6 @@ func isPassword(name string) bool { return endsWith(name, passwords) }
 func isNumber(name string) bool { return isPassword(name) || endsWith(name, codes) }
 
 func endsWith(name string, ends []string) bool {
-	name = plainName.Replace(strings.ToLower(name))
+	name = simple(name)
 	return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(name, end) })
 }

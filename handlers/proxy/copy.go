@@ -153,10 +153,3 @@ func decoded(coding string, body []byte) ([]byte, bool) {
 	plain, err := io.ReadAll(io.LimitReader(from, maxDecoded+1))
 	return plain, err == nil && len(plain) <= maxDecoded
 }
-
-// discard reads what is left of a body, up to a limit, so that its connection can
-// be used again.
-func discard(r *http.Response) {
-	_, _ = io.CopyN(io.Discard, r.Body, MaxCopy)
-	_ = r.Body.Close()
-}

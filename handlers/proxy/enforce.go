@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 
+	"usher/handlers/edge"
 	"usher/handlers/exchange"
 )
 
@@ -25,12 +27,23 @@ func (r *refusal) Error() string {
 // server would let it pass is passed, and reported.
 func (p *Proxy) enforce(x *passing, r *http.Request) {
 	held, err := io.ReadAll(io.LimitReader(r.Body, MaxHeld+1))
-	// What is wrong with reading, or with the size, the checker finds out, too.
 	check := r.Clone(r.Context())
 	check.Body = io.NopCloser(&rereader{held: bytes.NewReader(held), err: err})
-	x.sent.add(held, io.EOF)
+	x.sent.add(held, cmp.Or(err, io.EOF))
 	if p.options.Checker.Refuse(x, check) {
 		x.refused = exchange.Request
+		return
+	}
+	// The checker has not looked at a body where the contract has none.
+	switch {
+	case err != nil:
+		err = &edge.BodyError{Fault: edge.BodyUnread, Err: err}
+	case len(held) > MaxHeld:
+		err = &edge.BodyError{Fault: edge.BodyTooLarge, Limit: MaxHeld}
+	}
+	if err != nil {
+		x.refused = exchange.Request
+		p.options.Checker.Fail(x, r, err)
 		return
 	}
 	if len(held) > 0 || r.ContentLength > 0 {
@@ -53,32 +66,32 @@ func (r *rereader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// hold reads an answer's body and refuses what breaks the contract.
+// hold reads an answer's body and refuses what breaks the contract, a connection that
+// the contract does not have the target switch to included. ReverseProxy closes the
+// body of what is refused.
 func (p *Proxy) hold(x *passing, response *http.Response) error {
 	x.got.truncated = true
+	// What is refused is not read to its end, which a stream does not have.
 	if broken := p.broken(x); broken != nil { // by its status and headers
-		return p.refused(response, broken)
+		return &refusal{*broken}
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxHeld+1))
 	if err != nil {
-		discard(response)
 		return err
 	}
 	if len(body) > MaxHeld {
-		return p.refused(response, &exchange.Violation{Path: "body", Rule: fmt.Sprintf("it is larger than the %d bytes that are held back", MaxHeld)})
+		return &refusal{exchange.Violation{Path: "body", Rule: fmt.Sprintf("it is larger than the %d bytes that are held back", MaxHeld)}}
 	}
 	x.got = copied{body: body, ended: true}
 	if broken := p.broken(x); broken != nil {
-		return p.refused(response, broken)
+		return &refusal{*broken}
 	}
-	discard(response)
+	_ = response.Body.Close()
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
-}
-
-func (p *Proxy) refused(response *http.Response, why *exchange.Violation) error {
-	discard(response)
-	return &refusal{*why}
 }
 
 // broken is what an answer does to the contract; nil: nothing.

@@ -122,7 +122,7 @@ func (x *passing) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 // WriteHeader adds the exchange's id, and keeps net/http from adding anything.
 func (x *passing) WriteHeader(status int) {
-	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+	if status >= http.StatusOK {
 		x.told = status
 		header := x.Header()
 		if x.body != nil && !x.sent.over() && x.request.ProtoMajor == 1 {
@@ -209,12 +209,17 @@ func passingOf(r *http.Request) *passing { return r.Context().Value(passingKey{}
 func (p *Proxy) answered(response *http.Response) error {
 	x := passingOf(response.Request)
 	x.status, x.header = response.StatusCode, response.Header
-	if response.StatusCode == http.StatusSwitchingProtocols {
-		x.got.truncated = true
-		return nil // and is no answer any more, but a connection
+	switched := response.StatusCode == http.StatusSwitchingProtocols
+	if switched { // ReverseProxy writes it by itself
+		x.told, x.got.truncated = response.StatusCode, true // what follows is no answer any more, but a connection
+		x.header = response.Header.Clone()
+		response.Header[Header] = append(response.Header[Header], x.id)
 	}
 	if p.options.Checker != nil {
 		return p.hold(x, response)
+	}
+	if switched {
+		return nil
 	}
 	x.got.expect(response.ContentLength)
 	response.Body = &tee{ReadCloser: response.Body, to: &x.got}
@@ -296,9 +301,19 @@ func (p *Proxy) log(x *passing, e *exchange.Exchange, unread string) {
 		if x.gone {
 			level = slog.LevelInfo
 		}
-		attrs = append(attrs, slog.String("error", x.err.Error()))
+		attrs = append(attrs, slog.String("error", wordless(x.err)))
 	}
 	p.options.Logger.LogAttrs(context.Background(), level, "exchange", attrs...)
+}
+
+// wordless is an error's text without what it quotes of an answer that is no HTTP,
+// which may be a secret.
+func wordless(err error) string {
+	text := err.Error()
+	if strings.Contains(text, "malformed") || strings.Contains(text, "transport connection broken") {
+		text, _, _ = strings.Cut(text, ` "`)
+	}
+	return text
 }
 
 // Close waits until all that has gone through is judged, or ctx is done, and says

@@ -576,6 +576,73 @@ func TestNoTarget(t *testing.T) {
 	}
 }
 
+// What a target says that is no HTTP may be a secret.
+func TestErrorsQuoteNothing(t *testing.T) {
+	for answer, want := range map[string]string{
+		"{\"token\":\"s3cret\"}\r\n\r\n":                           "malformed HTTP response",
+		"HTTP/1.1 s3cret OK\r\n\r\n":                               "malformed HTTP status code",
+		"HTTP/1.1 200 OK\r\nSet-Cookie s3cret\r\n\r\n":             "malformed MIME header",
+		"HTTP/1.1 200 OK\r\nContent-Length: s3cret\r\n\r\n":        "bad Content-Length",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: \"s3cret\"\r\n\r\n": "unsupported transfer encoding",
+	} {
+		target, _ := rawTarget(t, answer)
+		p := start(t, target)
+		if said := say(t, p.server.URL, "GET /acme/things HTTP/1.0\r\n\r\n"); !strings.HasPrefix(said, "HTTP/1.0 502 ") {
+			t.Error(said)
+		}
+		p.end()
+		if said := p.log.String(); !strings.Contains(said, want) || strings.Contains(said, "s3cret") {
+			t.Error(said)
+		}
+	}
+}
+
+// Another protocol goes through both ways, and is an exchange like others.
+func TestUpgrade(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, in, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		line, _ := in.ReadString('\n')
+		_, _ = io.WriteString(conn, line)
+		_ = conn.Close()
+	}))
+	defer target.Close()
+	judged := make(chan struct{}) // net/http does not wait for what it has handed over
+	p := start(t, target.URL, func(o *proxy.Options) {
+		keep := o.Judged
+		o.Judged = func(e *exchange.Exchange) {
+			keep(e)
+			close(judged)
+		}
+	})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = io.WriteString(conn, "GET /acme/things HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	in := bufio.NewReader(conn)
+	response, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	_, _ = io.WriteString(conn, "hello\n")
+	said, err := io.ReadAll(in)
+	if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Upgrade") != "echo" || response.Header.Get(proxy.Header) == "" || string(said) != "hello\n" || err != nil {
+		t.Errorf("%s %v: %q %v", response.Status, response.Header, said, err)
+	}
+	_ = conn.Close()
+	<-judged
+	if all := p.end(); len(all) != 1 || all[0].Answer.Status != http.StatusSwitchingProtocols || all[0].Answer.Header.Get(proxy.Header) != "" || !strings.Contains(p.log.String(), `"status":101`) {
+		t.Errorf("judged: %+v; the log: %s", all, p.log)
+	}
+}
+
 // An answer that breaks off breaks off for the client, too, and is not judged as
 // if it were whole.
 func TestBrokenAnswer(t *testing.T) {
