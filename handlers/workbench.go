@@ -187,7 +187,7 @@ func (b *Workbench) Handler(api string) (http.Handler, error) {
 			b.serve(&prefixed{ResponseWriter: w, prefix: prefix}, below(r, prefix), name, api)
 			return
 		}
-		if isControl(r.URL.Path) {
+		if isControl(path) { // as the router will read it
 			b.control.ServeHTTP(w, r)
 			return
 		}

@@ -84,6 +84,7 @@ type throttle struct {
 	seed            maphash.Seed // so that nobody can make two names share a bucket
 
 	mu                sync.Mutex
+	latest            time.Time // that it was
 	accounts, sources *buckets
 	pairs             *simplelru.LRU[uint64, *bucket]
 }
@@ -163,11 +164,23 @@ func Network(source string) string {
 	return netip.PrefixFrom(a, 64).Masked().String()
 }
 
+// time is what it is. If that is earlier than it was before, somebody has set the
+// clock back: what was counted by it then would last until that time comes again.
+func (t *throttle) time() time.Time {
+	now := t.now()
+	if now.Before(t.latest) {
+		t.accounts, t.sources = &buckets{byKey: map[uint64]*bucket{}}, &buckets{byKey: map[uint64]*bucket{}}
+		t.pairs.Purge()
+	}
+	t.latest = now
+	return now
+}
+
 // check returns Throttled for an attempt that would be refused.
 func (t *throttle) check(at attempt) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.refusal(at, t.now())
+	return t.refusal(at, t.time())
 }
 
 // take takes an attempt out of the buckets, so that of those made at the same
@@ -176,7 +189,7 @@ func (t *throttle) check(at attempt) error {
 func (t *throttle) take(at attempt) (giveBack func(), err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.now()
+	now := t.time()
 	if err := t.refusal(at, now); err != nil {
 		return nil, err
 	}
@@ -211,7 +224,7 @@ func (t *throttle) succeed(at attempt) {
 			rate = t.source
 		}
 		t.pairs.Add(at.pair, &bucket{Rate: rate, from: at.from})
-	} else if at.source != 0 && t.sources.byKey[at.source].wait(t.now()) <= 0 {
+	} else if at.source != 0 && t.sources.byKey[at.source].wait(t.time()) <= 0 {
 		b.full = time.Time{}
 	}
 }
@@ -221,7 +234,7 @@ func (t *throttle) note(at attempt) (first bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, b := range t.against(at) {
-		if b.wait(t.now()) > 0 && !b.noted {
+		if b.wait(t.time()) > 0 && !b.noted {
 			b.noted, first = true, true
 		}
 	}

@@ -536,3 +536,20 @@ func TestThrottleMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 }
+
+// A clock that is set back takes along what was counted by it, which would last until
+// that time comes again. From then on counting is as ever.
+func TestThrottleOfAClockThatGoesBack(t *testing.T) {
+	_, d, now := throttled(t, three, three)
+	was := now.Time
+	want(t, from(t, d, "192.0.2.1", "bob", "right"), nil) // which gives that address a bucket of its own
+	now.Time = was.Add(24 * time.Hour)
+	for _, source := range []string{"192.0.2.1", "192.0.2.2"} {
+		fail(t, d, 3, source, "bob")
+		wantKind(t, from(t, d, source, "bob", "right"), storage.Throttled)
+	}
+	now.Time = was
+	want(t, from(t, d, "192.0.2.1", "bob", "right"), nil)
+	fail(t, d, 3, "192.0.2.2", "bob")
+	wantThrottled(t, from(t, d, "192.0.2.2", "bob", "right"), 10*time.Second)
+}

@@ -46,8 +46,7 @@ func newLimiter(limit int, now func() time.Time) (*limiter, error) {
 // admit counts a request, tells the caller where he stands, and refuses what is
 // beyond the limit.
 func (l *limiter) admit(call *edge.Call) error {
-	now := l.now()
-	w := l.count(storage.Network(call.Source), now)
+	w, now := l.count(storage.Network(call.Source))
 	ends := w.ends.Truncate(time.Second)
 	if ends.Before(w.ends) {
 		ends = ends.Add(time.Second)
@@ -63,15 +62,17 @@ func (l *limiter) admit(call *edge.Call) error {
 	return nil
 }
 
-// count is an address' window with one request more.
-func (l *limiter) count(address string, now time.Time) window {
+// count is an address' window with one request more, and the time. A window that
+// ends later than one that begins now was begun by a clock that has been set back.
+func (l *limiter) count(address string) (w window, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now = l.now()
 	w, ok := l.windows.Get(address)
-	if !ok || !now.Before(w.ends) {
+	if left := w.ends.Sub(now); !ok || left <= 0 || left > rateWindow {
 		w = window{ends: now.Add(rateWindow)}
 	}
 	w.requests++
 	l.windows.Add(address, w)
-	return w
+	return w, now
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"usher/storage"
@@ -63,7 +64,8 @@ func (s *Snapshot) File() ([]byte, error) {
 	return file.Bytes(), nil
 }
 
-// ReadSnapshot reads what File gave. Errors: ErrSnapshot; r's; ctx's.
+// ReadSnapshot reads what File gave. Errors: ErrSnapshot; r's; ctx's; those of a disk
+// that has no room for it.
 func ReadSnapshot(ctx context.Context, r io.Reader) (*Snapshot, error) {
 	start := make([]byte, len(magic))
 	if _, err := io.ReadFull(r, start); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -96,7 +98,11 @@ func ReadSnapshot(ctx context.Context, r io.Reader) (*Snapshot, error) {
 		return nil, fmt.Errorf("%w: it is too large", ErrSnapshot)
 	}
 	image, err := storage.ReadImage(ctx, content)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil, storage.CannotWrite(err), errors.As(err, new(*fs.PathError)): // nobody knows yet what it is
+		return nil, fmt.Errorf("snapshot: %w", err)
+	default:
 		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
 	return &Snapshot{Taken: h.Taken, Clock: h.Clock, Settings: h.Settings, Image: image}, nil

@@ -81,6 +81,17 @@ func TestSnapshotFile(t *testing.T) {
 	if _, err := ReadSnapshot(t.Context(), io.MultiReader(strings.NewReader(magic[:3]), &failing{broken})); !errors.Is(err, broken) || errors.Is(err, ErrSnapshot) {
 		t.Errorf("a reader that fails: %v", err)
 	}
+
+	// That it cannot be looked at says nothing of the file.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ReadSnapshot(ctx, bytes.NewReader(file)); !errors.Is(err, context.Canceled) || errors.Is(err, ErrSnapshot) {
+		t.Errorf("nobody waits for it: %v", err)
+	}
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	if _, err := ReadSnapshot(t.Context(), bytes.NewReader(file)); err == nil || errors.Is(err, ErrSnapshot) {
+		t.Errorf("there is no room for it: %v", err)
+	}
 }
 
 type failing struct{ err error }

@@ -51,8 +51,9 @@ type live struct {
 	path   string
 	served atomic.Pointer[served]
 	// bound has a context end with the world, too; end ends it.
-	bound func(context.Context) (context.Context, context.CancelFunc)
-	end   context.CancelFunc
+	bound    func(context.Context) (context.Context, context.CancelFunc)
+	end      context.CancelFunc
+	requests sync.WaitGroup // under way; begun with mu held, while this is the world's
 }
 
 // served is what serves a world, under its settings.
@@ -114,14 +115,14 @@ func (s *Sandbox) Attach(store *storage.Store, server Server) {
 }
 
 // open opens the world as it was created.
-func (s *Sandbox) open(ctx context.Context) (*live, error) {
+func (s *Sandbox) open(ctx context.Context) (*live, error) { //nolint:contextcheck // see world
 	store, path, err := s.host.open(ctx, s.origin.Image, s.clock.Now)
 	if err != nil {
 		return nil, err
 	}
 	l := &live{store: store, path: path}
-	l.served.Store(s.build(store, s.spec.startSettings(s.origin)))
-	world, end := context.WithCancel(context.WithoutCancel(ctx)) // whoever makes it goes, and it stays
+	l.served.Store(s.build(l, s.spec.startSettings(s.origin)))
+	world, end := context.WithCancel(context.Background()) // whoever makes it goes, with all that ctx holds, and it stays
 	l.end = end
 	l.bound = func(ctx context.Context) (context.Context, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -131,13 +132,20 @@ func (s *Sandbox) open(ctx context.Context) (*live, error) {
 	return l, nil
 }
 
-func (s *Sandbox) build(store *storage.Store, settings json.RawMessage) *served {
+func (s *Sandbox) build(l *live, settings json.RawMessage) *served {
+	hooks := s.Hooks()
+	hooks.Observe = func(call *edge.Call, o edge.Observed) { s.observeIn(l, call, o) }
 	return &served{settings: settings, server: sync.OnceValues(func() (Server, error) {
-		return s.host.o.Build(World{Name: s.name, Store: store, Settings: settings, Hooks: s.Hooks()})
+		return s.host.o.Build(World{Name: s.name, Store: l.store, Settings: settings, Hooks: hooks})
 	})}
 }
 
+// close ends the requests under way, waits for them, and removes the files. It is
+// called without mu: one whose body does not come lasts until the server has had
+// enough of it.
 func (l *live) close() error {
+	l.end()
+	l.requests.Wait()
 	return errors.Join(l.store.Close(), removeStore(l.path))
 }
 
@@ -171,12 +179,17 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, api string) {
 	s.underWay.Add(1)
 	defer func() { s.use(); s.underWay.Add(-1) }()
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.live == nil {
+	l := s.live
+	if l != nil {
+		l.requests.Add(1)
+	}
+	s.mu.RUnlock()
+	if l == nil {
 		http.Error(w, ErrClosed.Error(), http.StatusNotFound)
 		return
 	}
-	h, err := s.live.served.Load().handler(api)
+	defer l.requests.Done()
+	h, err := l.served.Load().handler(api)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -184,7 +197,7 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, api string) {
 	if !s.clock.Real() {
 		w.Header().Set("Date", s.clock.Now().Format(http.TimeFormat))
 	}
-	ctx, done := s.live.bound(r.Context())
+	ctx, done := l.bound(r.Context())
 	defer done()
 	h.ServeHTTP(w, r.WithContext(ctx))
 }
@@ -196,6 +209,16 @@ func (s *Sandbox) Hooks() Hooks {
 
 // maxBody is how much of a body the journal keeps, in bytes.
 const maxBody = 64 << 10
+
+// observeIn is observe for what the world was when a request came: what it is now may
+// have begun anew since, with a journal that knows nothing of before.
+func (s *Sandbox) observeIn(l *live, call *edge.Call, o edge.Observed) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.live == l {
+		s.observe(call, o)
+	}
+}
 
 // observe puts an exchange into the journal.
 func (s *Sandbox) observe(call *edge.Call, o edge.Observed) {
@@ -303,7 +326,7 @@ func (s *Sandbox) SetSettings(settings json.RawMessage) error {
 	if s.live == nil {
 		return ErrClosed
 	}
-	s.live.served.Store(s.build(s.live.store, settings))
+	s.live.served.Store(s.build(s.live, settings))
 	return nil
 }
 
@@ -384,28 +407,24 @@ func (s *Sandbox) Reset(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.interrupt()
+	old, err := s.begin(fresh)
+	return errors.Join(err, old.close())
+}
+
+// begin has the world go on in another live, as it was created, and gives what is to
+// be closed: the one before or, with ErrClosed, the other one.
+func (s *Sandbox) begin(fresh *live) (old *live, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.live == nil {
-		return errors.Join(ErrClosed, fresh.close())
+		return fresh, ErrClosed
 	}
-	old := s.live
-	s.live = fresh
+	old, s.live = s.live, fresh
 	s.clock.restore(s.origin.Clock)
 	s.faults.Clear()
 	s.journal.Clear()
 	s.authentication.Store(s.spec.Authentication)
-	return errors.Join(s.clock.Apply(s.spec.Clock), old.close())
-}
-
-// interrupt has the requests under way end.
-func (s *Sandbox) interrupt() {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.live != nil {
-		s.live.end()
-	}
+	return old, s.clock.Apply(s.spec.Clock)
 }
 
 // Close ends the world, and the requests under way in it, and removes its files.
@@ -419,19 +438,24 @@ func (s *Sandbox) Close() error {
 
 func (s *Sandbox) end() error {
 	s.host.remove(s)
-	s.interrupt()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.live
+	l := s.leave()
 	if l == nil {
 		return nil
 	}
-	s.live = nil
-	if s.expiry != nil {
-		s.expiry.Stop()
-	}
 	s.journal.Close()
 	return l.close()
+}
+
+// leave has the world be closed to requests, and gives what is to be closed; nil: it
+// was before.
+func (s *Sandbox) leave() (l *live) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, s.live = s.live, nil
+	if l != nil && s.expiry != nil {
+		s.expiry.Stop()
+	}
+	return l
 }
 
 // use notes that somebody uses the world, so that it is not forgotten.
@@ -455,7 +479,7 @@ func (s *Sandbox) SetTTL(ttl time.Duration) error {
 	case s.origin == nil:
 		return ErrMain
 	case ttl <= 0 || ttl > MaxTTL:
-		return fmt.Errorf("%w: it is kept for %s at most", ErrSpec, MaxTTL)
+		return fmt.Errorf("%w: it is kept for some time, and %s at most", ErrSpec, MaxTTL)
 	}
 	s.use()
 	s.ttl.Store(int64(ttl))
