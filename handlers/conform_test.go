@@ -75,7 +75,7 @@ func suiteOf(t *testing.T, w *world) (*conform.Suite, conform.Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := conform.Options{Contract: contract, Title: title, Server: w.server(), Grants: []string{"admin"}}
+	o := conform.Options{Contract: contract, Title: title, Server: w.server(), Grants: []string{"admin", "settings"}}
 	o.Server.Transport = nil // what watches a world remembers every secret: too many, over a whole suite
 	return suite, o
 }

@@ -1,10 +1,12 @@
 package handlers_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -12,6 +14,7 @@ import (
 	"usher/gen/fusion"
 	"usher/gen/milvus"
 	"usher/gen/saymon"
+	"usher/gen/usher"
 	"usher/handlers"
 	"usher/storage/password"
 )
@@ -406,4 +409,89 @@ func journeyMilvus(t *testing.T, w *world) {
 	coded(0, kept, err)
 	ungrouped, err := root.DropPrivilegeGroupWithResponse(ctx, nil, milvus.PrivilegeGroupRequest{PrivilegeGroupName: "searching"})
 	coded(0, ungrouped, err)
+}
+
+// What a test does that uses the workbench: a sandbox of its own, where time stands
+// still, one call fails, and the journal tells what happened; what it was is kept as
+// a file.
+func TestJourneyUsher(t *testing.T) {
+	w := newWorkbench(t, handlers.WorkbenchOptions{})
+	control, err := usher.NewClientWithResponses(w.url + "/_usher")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name, snapshot, operation = "journey", "journey-copy", "getCurrentUser"
+	ctx := t.Context()
+
+	made, err := control.CreateSandboxWithResponse(ctx, usher.SandboxSpec{Name: new(name)})
+	wants(t, http.StatusCreated, made, err)
+	list, err := control.ListSandboxesWithResponse(ctx)
+	wants(t, http.StatusOK, list, err)
+	if !holds(t, &list.JSON200.Sandboxes, func(s usher.Sandbox) bool { return s.Name == name }) {
+		t.Errorf("not in the list: %s", list.Body)
+	}
+
+	frozen, err := control.ChangeClockWithResponse(ctx, name, usher.ClockChange{Frozen: new(true)})
+	wants(t, http.StatusOK, frozen, err)
+	clock, err := control.ChangeClockWithResponse(ctx, name, usher.ClockChange{Advance: new("1h30m")})
+	wants(t, http.StatusOK, clock, err)
+	now := clock.JSON200.Time
+	if got := now.Sub(frozen.JSON200.Time); got != 90*time.Minute || !clock.JSON200.Frozen {
+		t.Errorf("advanced by %v: %s", got, clock.Body)
+	}
+
+	fault, err := control.AddFaultWithResponse(ctx, name, usher.FaultSpec{
+		API: new("saymon"), Operation: new(operation), Status: new(http.StatusServiceUnavailable), First: new(1),
+	})
+	wants(t, http.StatusCreated, fault, err)
+	faults, err := control.ListFaultsWithResponse(ctx, name)
+	wants(t, http.StatusOK, faults, err)
+	if !holds(t, &faults.JSON200.Faults, func(f usher.Fault) bool { return f.ID == fault.JSON201.ID }) {
+		t.Errorf("not in the list: %s", faults.Body)
+	}
+	admin, err := saymon.NewClientWithResponses(made.JSON201.Urls.Path+"/node/api",
+		saymon.WithRequestEditorFn(as(handlers.FirstAdministrator("saymon"), "saymon-admin")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+		self, err := admin.GetCurrentUserWithResponse(ctx)
+		wants(t, status, self, err)
+	}
+
+	journal, err := control.ListJournalWithResponse(ctx, name, &usher.ListJournalParams{Operation: new(operation), Status: new("5xx")})
+	wants(t, http.StatusOK, journal, err)
+	if entries := journal.JSON200.Entries; len(entries) != 1 || entries[0].Fault == nil || *entries[0].Fault != fault.JSON201.ID || !entries[0].At.Equal(now) {
+		t.Errorf("the journal: %s", journal.Body)
+	}
+	for _, asserted := range []struct {
+		exactly int
+		met     bool
+	}{{2, true}, {3, false}} {
+		verdict, err := control.AssertJournalWithResponse(ctx, name, usher.Assertion{
+			Requests: []usher.Expectation{{Operation: new(operation), Exactly: &asserted.exactly}},
+		})
+		wants(t, http.StatusOK, verdict, err)
+		if verdict.JSON200.Met != asserted.met {
+			t.Errorf("exactly %d: %s", asserted.exactly, verdict.Body)
+		}
+	}
+
+	taken, err := control.TakeSnapshotWithResponse(ctx, name, usher.SnapshotSpec{Name: new(name)})
+	wants(t, http.StatusCreated, taken, err)
+	file, err := control.DownloadSnapshotWithResponse(ctx, name)
+	wants(t, http.StatusOK, file, err)
+	copied, err := control.UploadSnapshotWithBodyWithResponse(ctx, snapshot, "application/octet-stream", bytes.NewReader(file.Body))
+	wants(t, http.StatusCreated, copied, err)
+	if got := copied.JSON201; got.Name != snapshot || got.Size != taken.JSON201.Size {
+		t.Errorf("uploaded as %s, taken as %s", copied.Body, taken.Body)
+	}
+
+	deleted, err := control.DeleteSandboxWithResponse(ctx, name)
+	wants(t, http.StatusNoContent, deleted, err)
+	gone, err := control.GetSandboxWithResponse(ctx, name)
+	wants(t, http.StatusNotFound, gone, err)
+	if got := gone.ApplicationProblemJSON404; got == nil || got.Type != "about:blank" || got.Status != http.StatusNotFound {
+		t.Errorf("the problem: %s", gone.Body)
+	}
 }

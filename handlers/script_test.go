@@ -106,6 +106,7 @@ func (s *syncBuffer) String() string {
 //	screened   common passwords are refused, and those that hold the user's name
 //	keeping    sessions and tokens outlive a change of the password
 //	pristine   a server that nobody else uses: as all are that are made here
+//	settings   a setting that is for everybody may be another for a moment
 //	roomy      no limit that a test could meet: of requests (Applivery), of users
 //	           and roles (Milvus)
 //
@@ -121,7 +122,7 @@ func (s *syncBuffer) String() string {
 // change, if there is one, has the last word on the store's options.
 func newWorld(dir, api string, needs []string, change ...func(*storage.Options)) (*world, error) {
 	for _, need := range needs {
-		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "limited", "screened", "keeping", "pristine", "roomy", "late", "broken", "busy", "throttled"}, need) {
+		if !slices.Contains([]string{"admin", "fresh", "clock", "open", "server", "full", "limited", "screened", "keeping", "pristine", "settings", "roomy", "late", "broken", "busy", "throttled"}, need) {
 			return nil, fmt.Errorf("no server grants %q", need)
 		}
 	}

@@ -246,6 +246,11 @@ func TestControlAPI(t *testing.T) {
 	if a := w.want(201, "POST", "/sandboxes", ""); a.member("name") == "" || a.member("administrators") != "" {
 		t.Errorf("a sandbox of nothing: %s", a.body)
 	}
+	for _, empty := range []string{`{"fixture":{}}`, `{"from":"empty","fixture":{}}`, `{"from":"fixture","fixture":{}}`} {
+		w.want(201, "POST", "/sandboxes", empty)
+	}
+	w.want(400, "POST", "/sandboxes", `{"fixture":{"milvus":{}}}`)
+	w.want(400, "POST", "/sandboxes", `{"from":"fixture"}`)
 	if a := w.want(200, "GET", "/sandboxes", ""); a.member("sandboxes", "0", "name") != "main" {
 		t.Errorf("main is not the first: %s", a.body)
 	}
@@ -381,6 +386,14 @@ func (w *workbench) follow() {
 	w.send("POST", "/_usher/in/two/v2/vectordb/users/list", "{}", header("Authorization", "Bearer root:Milvus"))
 	expect(first, "2")
 	expect(open("1"), "2")
+	expect(open("1000"), "2") // an id of a journal that is no more
+	// Who asks for the stream's head has it, and the connection for what comes next.
+	within := func(r *http.Request) { *r = *r.WithContext(ctx) }
+	for _, asked := range [][2]string{{"HEAD", "/_usher/sandboxes/two/journal/stream"}, {"GET", "/_usher/sandboxes/two"}} {
+		if a := w.send(asked[0], asked[1], "", within); a.status != 200 {
+			t.Errorf("%s: %d", asked, a.status)
+		}
+	}
 	// A stream ends with its sandbox.
 	w.want(204, "DELETE", "/sandboxes/two", "")
 	if first.Scan() {
@@ -415,6 +428,12 @@ func TestControlAPIIsGuarded(t *testing.T) {
 		{"another name", "127.0.0.1:5", "rebound.example:" + port, nil, 403},
 		{"a name that ends so", "127.0.0.1:5", "evil-localhost", nil, 403},
 		{"no name", "127.0.0.1:5", "", nil, 403},
+		{"passed on from another machine", "127.0.0.1:5", "127.0.0.1", http.Header{"X-Forwarded-For": {"192.0.2.1"}}, 403},
+		{"passed on twice", "127.0.0.1:5", "127.0.0.1", http.Header{"X-Forwarded-For": {"127.0.0.1, 192.0.2.1"}}, 403},
+		{"in two lines", "127.0.0.1:5", "127.0.0.1", http.Header{"X-Forwarded-For": {"127.0.0.1", "192.0.2.1"}}, 403},
+		{"in nginx' words", "127.0.0.1:5", "127.0.0.1", http.Header{"X-Real-Ip": {"192.0.2.1"}}, 403},
+		{"in those of RFC 7239", "127.0.0.1:5", "127.0.0.1", http.Header{"Forwarded": {"for=192.0.2.1"}}, 403},
+		{"passed on from this machine", "127.0.0.1:5", "127.0.0.1", http.Header{"X-Forwarded-For": {"[::1]:5, 127.0.0.1"}}, 200},
 		{"an address elsewhere", "127.0.0.1:5", "192.0.2.1", nil, 403},
 		{"the server's own page", "127.0.0.1:5", "localhost:1", http.Header{"Origin": {"http://localhost:1"}, "Sec-Fetch-Site": {"same-origin"}}, 200},
 		{"typed into a browser", "127.0.0.1:5", "localhost:1", http.Header{"Sec-Fetch-Site": {"none"}}, 200},
@@ -472,6 +491,10 @@ func TestSandboxIsReached(t *testing.T) {
 		if a.status != 404 || !bytes.HasPrefix(a.body, []byte("no sandbox is called")) || a.header.Get("Content-Security-Policy") == "" {
 			t.Errorf("%d %s", a.status, a.body)
 		}
+	}
+	// What is no path of the control API's is one of the server's, in its words.
+	if a := w.send("GET", "/_usher%2Fsandboxes", ""); a.status != 404 || !bytes.Contains(a.body, []byte("what is served here")) || a.header.Get("Content-Security-Policy") == "" {
+		t.Errorf("%d %s %v", a.status, a.body, a.header)
 	}
 	// A path of the API reaches it as it was sent.
 	if a := w.send("GET", "/_usher/in/one/node/api/a%2Fb%20c?x=%3B;y", ""); a.member("message") != "/node/api/a%2Fb%20c does not exist" {

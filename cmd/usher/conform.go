@@ -10,11 +10,14 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -143,13 +146,16 @@ func runConform(cmd *cobra.Command, s conformSettings, secret string) error {
 	if err := writeConform(cmd.OutOrStdout(), report); err != nil {
 		return err
 	}
-	if err := s.reporting.finish(cmd.OutOrStdout(), report); err != nil {
+	err = s.reporting.finish(cmd.OutOrStdout(), report)
+	switch {
+	case err != nil && !errors.As(err, new(foundError)), report.Count(conform.Failed) > 0:
 		return err
-	}
-	if report.Count(conform.Passed)+report.Count(conform.Failed) == 0 {
+	case report.Count(conform.Passed) == 0:
 		return errors.New("no script was run")
+	case cmd.Context().Err() != nil:
+		return cmd.Context().Err()
 	}
-	return cmd.Context().Err()
+	return err
 }
 
 // prepare finds the scripts and what they are held against.
@@ -168,8 +174,11 @@ func (s conformSettings) prepare() (suite *conform.Suite, o conform.Options, err
 		known = append(known, suite.Needs()...)
 	}
 	for _, grant := range s.grants {
-		if grant == "clock" {
+		switch grant {
+		case "clock":
 			return nil, o, errors.New("--grant: time passes by waiting: --wait")
+		case "admin":
+			return nil, o, errors.New("--grant: an administrator is granted by --user")
 		}
 		if !slices.Contains(known, grant) {
 			slices.Sort(known)
@@ -215,6 +224,8 @@ func (s conformSettings) server(cmd *cobra.Command, secret string) (server confo
 	var given bool
 	server.Admin, server.Password, given = strings.Cut(s.user, ":")
 	switch {
+	case server.Admin == "":
+		return server, errors.New("--user: it is name, or name:password")
 	case given:
 	case secret != "":
 		server.Password = secret
@@ -265,8 +276,19 @@ func writeConform(w io.Writer, r *conform.Report) error {
 		return err
 	}
 	fmt.Fprintf(&b, "\nscripts: %d passed, %d failed, %d skipped in %.1f s\n", r.Count(conform.Passed), r.Count(conform.Failed), r.Count(conform.Skipped), r.Seconds)
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, onTerminal(b.String()))
 	return err
+}
+
+// onTerminal is a text that may go to a terminal: a server's answer is not to move
+// its cursor, or worse.
+func onTerminal(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || strconv.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, text)
 }
 
 // runProgress tells a person how far a run has come: on a terminal in one line that
@@ -321,8 +343,11 @@ func (s reporting) check() error {
 		if !found || file == "" || !slices.Contains(conform.Formats(), form) {
 			return fmt.Errorf("--report %q: it is form=file, the form being one of %s", r, strings.Join(conform.Formats(), ", "))
 		}
+		if _, err := os.Stat(filepath.Dir(file)); err != nil { // and not after a run of minutes
+			return fmt.Errorf("--report: %w", err)
+		}
 	}
-	if s.failUnder < 0 || s.failUnder > 100 {
+	if !(s.failUnder >= 0 && s.failUnder <= 100) { // not a number is neither
 		return errors.New("--fail-under: it is in percent")
 	}
 	return nil

@@ -141,11 +141,15 @@ func TestConformOwnScripts(t *testing.T) {
 		t.Error(said)
 	}
 	at := append(slices.Clone(of), "--url", p.url, "--user", "admin:saymon-admin")
-	if said := outputOf(t, dir, 1, at...); !strings.Contains(said, "skipped (needs vpn): mine") || !strings.Contains(said, "no script was run") {
+	if said := outputOf(t, dir, 1, append(slices.Clone(at), "--fail-under", "5")...); !strings.Contains(said, "skipped (needs vpn): mine") || !strings.Contains(said, "no script was run") {
 		t.Error(said)
 	}
 	if said := outputOf(t, dir, 0, append(at, "--grant", "vpn")...); !strings.Contains(said, "1 passed") {
 		t.Error(said)
+	}
+	write("hostile.txtar", "needs admin\nsend GET /node/api/users/current -basic Bob:qwerty\nstdout '^500 \x1b'\n")
+	if said := outputOf(t, dir, 2, append(at, "--only", "hostile")...); strings.Contains(said, "\x1b") || !strings.Contains(said, "^500 \uFFFD") {
+		t.Errorf("%q", said)
 	}
 	write("wrong.txtar", "exec rm -rf .\n")
 	if said := outputOf(t, dir, 1, at...); !strings.Contains(said, `wrong.txtar:1: no command "exec"`) {
@@ -172,10 +176,14 @@ func TestConformRefuses(t *testing.T) {
 		{"no answer: connection refused", []string{"--api", "fusion", "--url", "http://127.0.0.1:1", "--user", "a:secret"}},
 		{`no script needs "vpn"`, []string{"--api", "fusion", "--grant", "vpn"}},
 		{"--wait", []string{"--api", "fusion", "--grant", "clock"}},
+		{"granted by --user", []string{"--api", "fusion", "--grant", "admin"}},
+		{"--user: it is name", []string{"--api", "fusion", "--url", "http://127.0.0.1:1", "--user", ":secret"}},
+		{"in percent", []string{"--api", "fusion", "--fail-under", "NaN"}},
 		{"missing closing", []string{"--api", "fusion", "--only", "("}},
 		{"no script is called like", []string{"--api", "fusion", "--only", "nothing-is"}},
 		{"form=file", []string{"--api", "fusion", "--report", "html"}},
 		{"form=file", []string{"--api", "fusion", "--report", "pdf=x"}},
+		{"--report: stat nowhere", []string{"--api", "fusion", "--report", "html=nowhere/report.html"}},
 		{"in percent", []string{"--api", "fusion", "--fail-under", "101"}},
 		{"no script: there is no file", []string{"--api", "fusion", "--scripts", empty}},
 		{"'Name: value'", []string{"--api", "fusion", "--url", "http://127.0.0.1:1", "--header", "secret"}},

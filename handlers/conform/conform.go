@@ -36,12 +36,13 @@
 // A script called cleanup is none of a behaviour: it says how what the others make
 // goes again. What is before its first undo runs once, if there is anything to do.
 //
-//	undo OPERATION [-when PATH=VALUE] METHOD PATH [flags] [FILE]
+//	undo OPERATION [-when PATH=VALUE] [-done PATTERN] METHOD PATH [flags] [FILE]
 //	                     after each script, for each request of OPERATION that was
 //	                     answered with 2xx (and VALUE at PATH), the last one first,
 //	                     sends this; {answer.PATH} and {request.PATH} are taken
 //	                     from the bodies of that answer and its request, {request}
-//	                     is the whole
+//	                     is the whole. It has succeeded with 404, or with 2xx and a
+//	                     body that PATTERN finds
 //
 // The commands are those of rogpeppe's testscript, as far as they are needed. It is
 // not testscript itself since that keeps each script's files, passwords included,
@@ -130,7 +131,7 @@ func (s *Suite) Run(ctx context.Context, o Options) *Report {
 		case reason != "":
 			c = r.Skip(script, reason)
 		case ctx.Err() != nil:
-			c = r.Skip(script, "interrupted")
+			c = r.Skip(script, interruptedReason)
 		default:
 			c = r.Run(ctx, script, s.cleanup, o.Server)
 			done += script.Requests()

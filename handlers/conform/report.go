@@ -185,6 +185,7 @@ type junitSuite struct {
 	Name     string      `xml:"name,attr"`
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
+	Errors   int         `xml:"errors,attr"`
 	Skipped  int         `xml:"skipped,attr"`
 	Time     string      `xml:"time,attr"`
 	Began    string      `xml:"timestamp,attr"`
@@ -197,6 +198,7 @@ type junitCase struct {
 	Time    string        `xml:"time,attr"`
 	Failure *junitFailure `xml:"failure"`
 	Skipped *junitSkipped `xml:"skipped"`
+	Left    string        `xml:"system-out,omitempty"`
 }
 
 type junitFailure struct {
@@ -215,9 +217,15 @@ func (r *Report) writeJUnit(w io.Writer) error {
 	}
 	for _, c := range r.Cases {
 		j := junitCase{Name: c.Name, Class: r.API, Time: seconds(c.Seconds)}
+		for _, left := range c.Left {
+			j.Left += "may be left on the server: " + left + "\n"
+		}
 		switch c.Outcome {
 		case Failed:
-			j.Failure = &junitFailure{Message: c.Failures[0].Message, Text: c.Text()}
+			j.Failure = &junitFailure{Message: c.Reason, Text: c.Text()}
+			if len(c.Failures) > 0 {
+				j.Failure.Message = c.Failures[0].Message
+			}
 		case Skipped:
 			j.Skipped = &junitSkipped{Message: c.Reason}
 		case Passed:

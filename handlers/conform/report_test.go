@@ -196,6 +196,98 @@ send POST /small/things three.json
 	}
 }
 
+// Where an answer's status says nothing, its body says whether something is gone; and
+// of what was sent and not answered it is told that nobody knows.
+func TestCleanupThatFails(t *testing.T) {
+	answers := map[string]string{"done": `{"code":0}`, "gone": `{"code":9,"message":"not found"}`, "stays": `{"code":9,"message":"it is in use"}`}
+	c, _ := run(t, `send POST /small/things done.json
+send POST /small/things gone.json
+send POST /small/things -pad 1048577 stays.json
+send POST /small/things silent.json
+-- done.json --
+{"id":"done"}
+-- gone.json --
+{"id":"gone"}
+-- stays.json --
+{"id":"stays"}
+-- silent.json --
+{"id":"silent"}
+`, `undo createThing -done '"code":0[,}]|not found' DELETE /small/things/{answer.id}`+"\n", func(w http.ResponseWriter, r *http.Request) {
+		if id, deleted := strings.CutPrefix(r.URL.Path, "/small/things/"); deleted {
+			answer(w, 200, answers[id])
+			return
+		}
+		var body bytes.Buffer
+		_, _ = body.ReadFrom(r.Body)
+		if strings.Contains(body.String(), "silent") {
+			panic(http.ErrAbortHandler)
+		}
+		answer(w, 201, body.String())
+	})
+	if len(c.Left) != 2 || !strings.Contains(c.Left[0], "createThing in script has made: it was sent, and not answered") || !strings.Contains(c.Left[1], "DELETE /small/things/stays → 200") || !strings.Contains(c.Left[1], "it is in use") {
+		t.Errorf("left %q", c.Left)
+	}
+}
+
+// Headers that the caller has given, and what an own script has written into a line,
+// are in no report; and a value of the server's is no expression that cannot be.
+func TestWhatIsHidden(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, 404, `{"id":"(open-Sesame"}`)
+	}))
+	defer server.Close()
+	s, err := conform.Parse("script", []byte(`send GET /small/things -basic Bob:my-own-Secret
+capture ID id
+stdout $ID
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := conform.Runner{Contract: parsed(t)}
+	c := r.Run(t.Context(), s, nil, conform.Server{URL: server.URL, Header: http.Header{"X-Gate": {"open-Sesame"}}})
+	text := c.Text()
+	if len(c.Failures) != 2 || !strings.Contains(text, "X-Gate: ***") || !strings.Contains(text, "missing closing") || strings.Contains(text, "my-own-Secret") || strings.Contains(text, "Sesame") {
+		t.Errorf("%+v", c)
+	}
+}
+
+// An answer that is nested as deeply as JSON may be takes no more room than it has.
+func TestDeepAnswer(t *testing.T) {
+	const deep = 9000
+	c, _ := run(t, "send GET /small/things\ncmp stdout all.txt\n-- all.txt --\n200\nContent-Type: application/json\n\n[]\n", "", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, 200, `[{"id":`+strings.Repeat("[", deep)+strings.Repeat("]", deep)+`}]`)
+	})
+	if len(c.Failures) != 2 || len(c.Text()) > 100<<10 || strings.Contains(c.Text(), "\n    [") {
+		t.Errorf("%d failures: %.2000s", len(c.Failures), c.Text())
+	}
+}
+
+// A script that has come to its end is judged, and one that has sent nothing says so.
+func TestOutcomes(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, "[]") }))
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for text, want := range map[string]conform.Case{
+		"send GET /small/things\nfault end": {Outcome: conform.Passed},
+		"unique A a":                        {Outcome: conform.Skipped, Reason: "it sends no request"},
+	} {
+		s, err := conform.Parse("script", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := conform.Runner{Contract: parsed(t)}
+		within := t.Context()
+		if want.Outcome == conform.Passed {
+			within = ctx
+		}
+		c := r.Run(within, s, nil, conform.Server{URL: server.URL, Fault: func(string) error { cancel(); return nil }})
+		if c.Outcome != want.Outcome || c.Reason != want.Reason {
+			t.Errorf("%q: %+v", text, c)
+		}
+	}
+}
+
 // A request that an interrupt ends has neither passed nor failed; one that is never
 // answered has failed.
 func TestNoAnswer(t *testing.T) {
@@ -276,7 +368,7 @@ func TestReports(t *testing.T) {
 	})
 	r := &conform.Report{
 		Command: "conform", API: "small", Title: "Small", Target: "http://127.0.0.1",
-		Cases:      []conform.Case{c, {Name: "skipped", Outcome: conform.Skipped, Reason: "needs " + nasty}},
+		Cases:      []conform.Case{c, {Name: "skipped", Outcome: conform.Skipped, Reason: "needs " + nasty, Left: []string{"a thing"}}, {Name: "of which no failure was kept", Outcome: conform.Failed}},
 		Operations: tally.Rows(), Coverage: tally.Coverage(),
 	}
 	written := map[string]string{}
@@ -287,24 +379,26 @@ func TestReports(t *testing.T) {
 		}
 		written[form] = b.String()
 	}
-	if page := written["html"]; strings.Contains(page, "<script") || strings.Count(page, "</pre>") != strings.Count(page, "<pre") || !strings.Contains(page, "1 failed") {
+	if page := written["html"]; strings.Contains(page, "<script") || strings.Count(page, "</pre>") != strings.Count(page, "<pre") || !strings.Contains(page, "2 failed") {
 		t.Error(page)
 	}
 	var suite struct {
-		Failures int `xml:"failures,attr"`
-		Skipped  int `xml:"skipped,attr"`
+		Failures int  `xml:"failures,attr"`
+		Errors   *int `xml:"errors,attr"`
+		Skipped  int  `xml:"skipped,attr"`
 		Cases    []struct {
 			Failure string `xml:"failure"`
+			Left    string `xml:"system-out"`
 		} `xml:"testcase"`
 	}
-	if err := xml.Unmarshal([]byte(written["junit"]), &suite); err != nil || suite.Failures != 1 || suite.Skipped != 1 || !strings.Contains(suite.Cases[0].Failure, "script.txtar:2") {
+	if err := xml.Unmarshal([]byte(written["junit"]), &suite); err != nil || suite.Failures != 2 || suite.Errors == nil || suite.Skipped != 1 || !strings.Contains(suite.Cases[1].Left, "may be left on the server: a thing") || !strings.Contains(suite.Cases[0].Failure, "script.txtar:2") {
 		t.Errorf("%v: %s", err, written["junit"])
 	}
 	again, err := conform.ReadReport([]byte(written["json"]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.Count(conform.Failed) != 1 || !reflect.DeepEqual(again.Operations, r.Operations) || len(again.Cases[0].Failures) != len(c.Failures) {
+	if again.Count(conform.Failed) != 2 || !reflect.DeepEqual(again.Operations, r.Operations) || len(again.Cases[0].Failures) != len(c.Failures) {
 		t.Errorf("%+v", again)
 	}
 	if err := r.Write("pdf", &bytes.Buffer{}); err == nil {

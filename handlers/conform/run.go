@@ -2,12 +2,14 @@ package conform
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"regexp"
 	"slices"
@@ -35,6 +37,9 @@ type Server struct {
 // DefaultTimeout is how long an answer may take.
 const DefaultTimeout = 30 * time.Second
 
+// interruptedReason is why a script is skipped that an interrupt has ended.
+const interruptedReason = "interrupted"
+
 // cleanupTimeout is how long it may take to remove what a script has made.
 const cleanupTimeout = 30 * time.Second
 
@@ -52,15 +57,16 @@ type Runner struct {
 func (r *Runner) Run(ctx context.Context, s, cleanup *Script, server Server) Case {
 	began := time.Now()
 	x := newExecution(r, s, server)
+	interrupted := false
 	for i, st := range s.steps {
 		if ctx.Err() != nil {
-			x.result.Reason = "interrupted"
+			interrupted = true
 			x.skip(s.steps[i:])
 			break
 		}
 		if err := x.do(ctx, st); err != nil {
 			if ctx.Err() != nil {
-				x.result.Reason = "interrupted"
+				interrupted = true
 				x.judged = x.judged || st.name == "send" // that has no answer
 				x.skip(s.steps[i:])
 				break
@@ -79,8 +85,10 @@ func (r *Runner) Run(ctx context.Context, s, cleanup *Script, server Server) Cas
 	switch {
 	case len(x.result.Failures) > 0:
 		x.result.Outcome = Failed
-	case ctx.Err() != nil, x.result.Requests == 0:
-		x.result.Outcome = Skipped
+	case interrupted:
+		x.result.Outcome, x.result.Reason = Skipped, interruptedReason
+	case x.result.Requests == 0:
+		x.result.Outcome, x.result.Reason = Skipped, cmp.Or(x.result.Reason, "it sends no request")
 	default:
 		x.result.Outcome = Passed
 	}
@@ -132,12 +140,15 @@ type execution struct {
 	values  map[string]string
 	names   []string // of values that are masked, in order
 	secrets []string // that went by
+	hushed  []string // values of headers that are the caller's own
 
 	last    *exchange.Exchange
 	out     string               // what the last send printed
 	failed  bool                 // something is wrong with the last answer
 	judged  bool                 // the last exchange has been told to Tally
 	history []*exchange.Exchange // that may have made something
+	unsure  []*exchange.Exchange // that were sent, and of which no answer tells what they have made
+	sent    bool                 // the last request has got a connection
 	met     map[string]bool      // operations that have answered
 	updated map[string]bool      // files
 
@@ -160,6 +171,9 @@ func newExecution(r *Runner, s *Script, server Server) *execution {
 		met:     map[string]bool{},
 		updated: map[string]bool{},
 		judged:  true,
+	}
+	for _, values := range server.Header {
+		x.hushed = append(x.hushed, values...)
 	}
 	return x
 }
@@ -195,7 +209,11 @@ func (x *execution) do(ctx context.Context, st step) error {
 		if err != nil {
 			return err
 		}
-		if regexp.MustCompile("(?m)"+pattern).MatchString(x.out) == st.negate {
+		wanted, err := regexp.Compile("(?m)" + pattern) // a value in it may be anything
+		if err != nil {
+			return err
+		}
+		if wanted.MatchString(x.out) == st.negate {
 			x.fail(st, "the answer does not fit")
 		}
 	case "advance":
@@ -248,13 +266,14 @@ func (x *execution) send(ctx context.Context, st step, r request) error {
 	x.last, x.failed, x.judged = e, false, false
 	if err != nil {
 		x.out = ""
+		if x.sent {
+			x.unsure = append(x.unsure, e)
+		}
 		return err
 	}
 	x.result.Requests++
 	x.met[e.Operation] = true
-	if len(e.Request.Body) < mostRemembered {
-		x.history = append(x.history, e)
-	}
+	x.history = append(x.history, e)
 	x.print(e, r.shown)
 	x.hold(st, e)
 	return nil
@@ -293,7 +312,7 @@ func (x *execution) atEnd(st step) error {
 		return err
 	}
 	x.deferred = append(x.deferred, func(ctx context.Context) error {
-		return x.remove(ctx, method, path, r, body)
+		return x.remove(ctx, method, path, r, body, nil)
 	})
 	return nil
 }
@@ -304,20 +323,19 @@ func (x *execution) left(what string, err error) {
 }
 
 // remove sends a request that removes what a script has made. It is as well if
-// there is nothing left to remove.
-func (x *execution) remove(ctx context.Context, method, path string, r request, body []byte) error {
+// there is nothing left to remove. An answer with 2xx is a success if it fits done;
+// nil: any.
+func (x *execution) remove(ctx context.Context, method, path string, r request, body []byte, done *regexp.Regexp) error {
 	e, err := x.exchange(ctx, method, path, r, body)
 	switch {
 	case err != nil:
 		return err
-	case e.Answer.Status == http.StatusNotFound, e.Answer.Status/100 == 2:
+	case e.Answer.Status == http.StatusNotFound, e.Answer.Status/100 == 2 && (done == nil || done.Match(e.Answer.Body)):
 		return nil
 	}
-	return fmt.Errorf("%s %s → %d", method, path, e.Answer.Status)
+	answer := bytes.TrimSpace(exchange.Masked(*e).Answer.Body)
+	return fmt.Errorf("%s %s → %s", method, path, strings.TrimSpace(fmt.Sprintf("%d %.200s", e.Answer.Status, answer)))
 }
-
-// mostRemembered is how large the body of a request may be that makes something.
-const mostRemembered = 64 << 10
 
 // exchange sends a request as r says, and waits for its answer.
 func (x *execution) exchange(ctx context.Context, method, path string, r request, body []byte) (*exchange.Exchange, error) {
@@ -328,7 +346,9 @@ func (x *execution) exchange(ctx context.Context, method, path string, r request
 	}
 	e := &exchange.Exchange{At: time.Now(), API: x.Contract.Name(), Request: exchange.Message{Method: method, URL: path, Body: body}}
 	e.Operation, _ = x.Contract.Find(method, path) // should there be no answer that could be held against it
-	q, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(x.server.URL, "/")+path, reader)
+	x.sent = false
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { x.sent = true }})
+	q, err := http.NewRequestWithContext(traced, method, strings.TrimSuffix(x.server.URL, "/")+path, reader)
 	if err != nil {
 		return e, fmt.Errorf("no request can be made of %s %s", method, path)
 	}
@@ -349,6 +369,9 @@ func (x *execution) exchange(ctx context.Context, method, path string, r request
 		q.Header.Add(name, value)
 	}
 	e.Request.Header = q.Header.Clone()
+	for name := range x.server.Header { // which may well be a secret
+		e.Request.Header[name] = []string{"***"}
+	}
 	response, err := x.client.Do(q)
 	if err != nil {
 		return e, plainly(err)
@@ -361,6 +384,7 @@ func (x *execution) exchange(ctx context.Context, method, path string, r request
 	case err != nil:
 		return e, fmt.Errorf("the answer breaks off: %w", err)
 	case len(answer) > mostAnswered:
+		e.Answer.Body, e.Answer.Truncated = nil, true
 		return e, fmt.Errorf("the answer has more than %d bytes", mostAnswered)
 	}
 	x.Contract.Check(e) //nolint:contextcheck // it judges what is there, and waits for nothing
@@ -408,10 +432,10 @@ func (x *execution) hold(st step, e *exchange.Exchange) {
 			broken = append(broken, v)
 		}
 	}
+	x.remember(exchange.Secrets(exchange.Exchange{Request: e.Request}))
 	if len(broken) > 0 {
 		x.fail(st, "the answer breaks the contract", broken...)
 	}
-	x.remember(exchange.Secrets(exchange.Exchange{Request: e.Request}))
 	for _, secret := range x.secrets {
 		if bytes.Contains(e.Answer.Body, []byte(secret)) {
 			x.fail(st, "the answer repeats a secret that it was sent, or that an earlier answer had")
@@ -518,6 +542,11 @@ func (x *execution) clean(ctx context.Context, cleanup *Script) {
 			x.left(x.script.Name, err)
 			continue
 		}
+		for _, e := range x.unsure { // whose names may be somebody else's, if it was to be refused
+			if e.Operation == u.operation {
+				x.left(u.operation+" in "+x.script.Name, errors.New("it was sent, and not answered"))
+			}
+		}
 		for _, e := range slices.Backward(x.history) {
 			if !u.undoes(e) {
 				continue
@@ -576,5 +605,5 @@ func (x *execution) undo(ctx context.Context, u undo, e *exchange.Exchange) erro
 	if body != nil {
 		body = []byte(text)
 	}
-	return x.remove(ctx, method, path, u.send, body)
+	return x.remove(ctx, method, path, u.send, body, u.done)
 }

@@ -79,23 +79,32 @@ type undo struct {
 	operation   string
 	member, is  string // of the answer, if it must be so
 	conditional bool
+	done        *regexp.Regexp // that a success fits; nil: any answer with 2xx is one
 	send        request
 }
 
 func parseUndo(args []word) (undo, error) {
 	u := undo{operation: args[0].plain()}
 	args = args[1:]
-	if args[0].plain() == "-when" {
+	var err error
+	for ; strings.HasPrefix(args[0].plain(), "-"); args = args[2:] {
 		if len(args) < 4 {
 			return u, errors.New("usage: " + usages["undo"].usage)
 		}
-		u.member, u.is, u.conditional = strings.Cut(args[1].plain(), "=")
-		if !u.conditional {
-			return u, errors.New("usage: " + usages["undo"].usage)
+		switch value := args[1].plain(); args[0].plain() {
+		case "-when":
+			u.member, u.is, u.conditional = strings.Cut(value, "=")
+			if !u.conditional {
+				return u, errors.New("usage: " + usages["undo"].usage)
+			}
+		case "-done":
+			if u.done, err = regexp.Compile(value); err != nil {
+				return u, err
+			}
+		default:
+			return u, fmt.Errorf("no flag %s", args[0].plain())
 		}
-		args = args[2:]
 	}
-	var err error
 	u.send, err = parseSend(args)
 	return u, err
 }

@@ -2,11 +2,8 @@ package conform
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -19,10 +16,10 @@ import (
 // safe for concurrent use, and grows with the contract, not with the requests.
 type Tally struct {
 	mu       sync.Mutex
+	source   *exchange.Contract
 	contract []exchange.Operation
 	rows     map[string]*Row
 	statuses map[string]map[int]bool
-	declared map[string][]string
 	members  map[string]map[string]bool
 }
 
@@ -55,11 +52,10 @@ type Share struct {
 
 // NewTally counts what is asked of the API of a contract.
 func NewTally(c *exchange.Contract) *Tally {
-	t := &Tally{contract: c.Operations(), rows: map[string]*Row{}, statuses: map[string]map[int]bool{}, declared: map[string][]string{}, members: map[string]map[string]bool{}}
+	t := &Tally{source: c, contract: c.Operations(), rows: map[string]*Row{}, statuses: map[string]map[int]bool{}, members: map[string]map[string]bool{}}
 	for _, op := range t.contract {
 		t.rows[op.ID] = &Row{Operation: op.ID, Method: op.Method, Path: op.Path}
 		t.statuses[op.ID], t.members[op.ID] = map[int]bool{}, map[string]bool{}
-		t.declared[op.ID] = op.RequestMembers
 	}
 	t.rows[""] = &Row{}
 	return t
@@ -82,7 +78,7 @@ func (t *Tally) Add(e *exchange.Exchange, o Outcome) {
 		row.Skipped++
 	}
 	for _, v := range e.Violations {
-		if v.Rule == "undeclared-status" && !slices.Contains(row.Undeclared, e.Answer.Status) {
+		if v.Rule == exchange.UndeclaredStatus && !slices.Contains(row.Undeclared, e.Answer.Status) {
 			row.Undeclared = append(row.Undeclared, e.Answer.Status)
 			slices.Sort(row.Undeclared)
 		}
@@ -90,53 +86,12 @@ func (t *Tally) Add(e *exchange.Exchange, o Outcome) {
 	if e.Operation == "" || t.statuses[e.Operation] == nil {
 		return
 	}
+	if e.Answer.Status == 0 { // nobody has answered
+		return
+	}
 	t.statuses[e.Operation][e.Answer.Status] = true
-	seen := t.members[e.Operation]
-	met := membersOf(e.Request)
-	for _, member := range t.declared[e.Operation] {
-		seen[member] = seen[member] || met(member)
-	}
-}
-
-// membersOf says what a request has of what an operation declares: "body
-// /user/name", "body /roles/*", "query limit", "header X".
-func membersOf(m exchange.Message) func(member string) bool {
-	in := map[string]bool{}
-	var body any
-	if json.Unmarshal(m.Body, &body) == nil {
-		pointers("body ", body, in)
-	}
-	_, query, _ := strings.Cut(m.URL, "?")
-	if values, err := url.ParseQuery(query); err == nil {
-		for name := range values {
-			in["query "+name] = true
-		}
-	}
-	request := http.Request{Header: m.Header}
-	for _, cookie := range request.Cookies() {
-		in["cookie "+cookie.Name] = true
-	}
-	return func(member string) bool {
-		header, is := strings.CutPrefix(member, "header ")
-		return in[member] || is && m.Header.Get(header) != ""
-	}
-}
-
-// pointers names the members of a JSON value, as JSON pointers with * for every
-// item of a list.
-func pointers(at string, value any, in map[string]bool) {
-	switch v := value.(type) {
-	case map[string]any:
-		for name, value := range v {
-			member := at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-			in[member] = true
-			pointers(member, value, in)
-		}
-	case []any:
-		for _, item := range v {
-			in[at+"/*"] = true
-			pointers(at+"/*", item, in)
-		}
+	for _, member := range t.source.Members(*e) {
+		t.members[e.Operation][member] = true
 	}
 }
 

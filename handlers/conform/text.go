@@ -90,7 +90,10 @@ const hidden = "•••"
 
 // hide puts out the secrets that went by.
 func (x *execution) hide(text string) string {
-	for _, secret := range x.secrets {
+	for _, secret := range slices.Concat(x.secrets, x.hushed) {
+		if len(secret) < shortestNamed {
+			continue
+		}
 		quoted, _ := json.Marshal(secret)
 		text = strings.ReplaceAll(text, string(quoted[1:len(quoted)-1]), hidden)
 		text = strings.ReplaceAll(text, secret, hidden)
@@ -112,7 +115,7 @@ func (x *execution) differs(st step, expected string) {
 
 func (x *execution) add(st step, f Failure) {
 	x.failed = true
-	f.Line, f.Step, f.Prose = st.line, st.text, st.prose
+	f.Line, f.Step, f.Prose = st.line, x.hide(st.text), st.prose
 	f.Message = x.hide(f.Message)
 	if x.last != nil {
 		f.describe(x.last, x.server.URL, x.hide)
@@ -133,12 +136,37 @@ func difference(expected, actual string) string {
 	return d
 }
 
+// mostSpread and deepestSpread are how long an answer is, and how deeply nested, that
+// is spread over lines: on these it takes more room the deeper it is.
+const (
+	mostSpread    = 256 << 10
+	deepestSpread = 64
+)
+
 // spread puts each member of a JSON body on a line of its own.
 func spread(answer string) string {
+	if len(answer) > mostSpread || depth(answer) > deepestSpread {
+		return strings.TrimSuffix(answer, "\n")
+	}
 	head, body, found := strings.Cut(answer, "\n\n")
 	var b bytes.Buffer
 	if !found || json.Indent(&b, []byte(strings.TrimSpace(body)), "", "  ") != nil {
 		return strings.TrimSuffix(answer, "\n")
 	}
 	return head + "\n\n" + b.String()
+}
+
+// depth is how deeply an answer is nested, at most.
+func depth(answer string) (deepest int) {
+	at := 0
+	for _, c := range []byte(answer) {
+		switch c {
+		case '{', '[':
+			at++
+			deepest = max(deepest, at)
+		case '}', ']':
+			at--
+		}
+	}
+	return deepest
 }

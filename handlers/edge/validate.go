@@ -63,8 +63,9 @@ func newParameter(spec *openapi3.Parameter) (parameter, bool, error) {
 	return parameter{spec: spec}, !free || spec.In == openapi3.ParameterInQuery, nil
 }
 
-// formats are the string formats that contracts use beyond the validator's own.
-var formats = openapi3.WithStringFormatValidators(map[string]openapi3.StringFormatValidator{
+// StringFormats are the formats of strings that contracts use beyond the
+// validator's own.
+var StringFormats = openapi3.WithStringFormatValidators(map[string]openapi3.StringFormatValidator{
 	"email": openapi3.NewCallbackValidator(func(s string) error {
 		if !isEmail(s) {
 			return errors.New("not an e-mail address")
@@ -102,17 +103,19 @@ func notOfDomain(r rune) bool {
 }
 
 // quick stops at the first problem and says nothing of it; thorough lists them
-// all, and is asked only when there is one. Of a body larger than manyProblems
+// all, and is asked only when there is one. Of a body larger than ManyProblems
 // the first has to do: a list of half a million wrong items would take some
 // hundred MiB to complain of. Values never get into the messages: they may be
 // passwords.
 var (
-	first    = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.DisableSchemaErrorDetails(), formats}
-	quick    = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.FailFast(), openapi3.DisableSchemaErrorDetails(), formats}
-	thorough = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails(), formats}
+	first    = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.DisableSchemaErrorDetails(), StringFormats}
+	quick    = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.FailFast(), openapi3.DisableSchemaErrorDetails(), StringFormats}
+	thorough = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails(), StringFormats}
 )
 
-const manyProblems = 64 << 10 // bytes
+// ManyProblems is how large a body may be, in bytes, for all that is wrong with it to
+// be listed.
+const ManyProblems = 64 << 10
 
 // validate holds the request against the operation and puts what it validated
 // where the generated code binds from.
@@ -128,7 +131,7 @@ func (a *api) validate(ctx context.Context, c echo.Context, op *operation) error
 		}
 		if op.schema.VisitJSON(value, quick...) != nil {
 			all := thorough
-			if size > manyProblems {
+			if size > ManyProblems {
 				all = first
 			}
 			problems = append(problems, bodyProblems(op.schema, value, all)...)
@@ -188,7 +191,7 @@ func (p parameter) check(ctx context.Context, c echo.Context) []Problem {
 	in.Options = &openapi3filter.Options{
 		MultiError:              true,
 		SkipSettingDefaults:     true, // the handler's business; here it would hide what was sent
-		SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails(), formats},
+		SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails(), StringFormats},
 	}
 	err := openapi3filter.ValidateParameter(ctx, &in, p.spec)
 	if err == nil {
@@ -205,7 +208,7 @@ func (p parameter) check(ctx context.Context, c echo.Context) []Problem {
 		problem.Keyword = "minLength"
 		return []Problem{problem}
 	}
-	broken := schemaErrors(err)
+	broken := SchemaErrors(err)
 	if len(broken) == 0 { // it could not even be parsed
 		return []Problem{problem}
 	}
@@ -471,7 +474,7 @@ func (validatedBody) Close() error             { return nil }
 
 // bodyProblems lists what is wrong with a body, in the order of its schema.
 func bodyProblems(schema *openapi3.Schema, value any, options []openapi3.SchemaValidationOption) []Problem {
-	broken := schemaErrors(schema.VisitJSON(value, options...))
+	broken := SchemaErrors(schema.VisitJSON(value, options...))
 	problems := make([]Problem, len(broken))
 	for i, e := range broken {
 		path := e.JSONPointer()
@@ -524,8 +527,8 @@ func xOrder(schema *openapi3.Schema) int {
 	return 0
 }
 
-// schemaErrors takes the schema errors out of whatever they are wrapped in.
-func schemaErrors(err error) []*openapi3.SchemaError {
+// SchemaErrors takes the schema errors out of whatever they are wrapped in.
+func SchemaErrors(err error) []*openapi3.SchemaError {
 	var request *openapi3filter.RequestError
 	var many openapi3.MultiError
 	var one *openapi3.SchemaError
@@ -533,13 +536,13 @@ func schemaErrors(err error) []*openapi3.SchemaError {
 	case errors.As(err, &many):
 		var all []*openapi3.SchemaError
 		for _, e := range many {
-			all = append(all, schemaErrors(e)...)
+			all = append(all, SchemaErrors(e)...)
 		}
 		return all
 	case errors.As(err, &one):
 		return []*openapi3.SchemaError{one}
 	case errors.As(err, &request):
-		return schemaErrors(request.Err)
+		return SchemaErrors(request.Err)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/mail"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,17 +16,9 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
-)
 
-// formats are the string formats that contracts use beyond the validator's own.
-var formats = openapi3.WithStringFormatValidators(map[string]openapi3.StringFormatValidator{
-	"email": openapi3.NewCallbackValidator(func(s string) error {
-		if address, err := mail.ParseAddress(s); err != nil || address.Address != s {
-			return errors.New("not an e-mail address")
-		}
-		return nil
-	}),
-})
+	"usher/handlers/edge"
+)
 
 // direction is how a schema is read: members that are only written, or only read,
 // break it on the other way. quick stops at the first problem and says nothing of
@@ -38,7 +29,7 @@ type direction struct {
 }
 
 func newDirection(as openapi3.SchemaValidationOption) direction {
-	first := []openapi3.SchemaValidationOption{as, openapi3.DisableSchemaErrorDetails(), formats}
+	first := []openapi3.SchemaValidationOption{as, openapi3.DisableSchemaErrorDetails(), edge.StringFormats}
 	return direction{
 		quick:    append([]openapi3.SchemaValidationOption{openapi3.FailFast()}, first...),
 		first:    first,
@@ -53,13 +44,8 @@ var directions = map[string]direction{
 
 var filtered = &openapi3filter.Options{
 	MultiError: true, SkipSettingDefaults: true,
-	SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails(), formats},
+	SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails(), edge.StringFormats},
 }
-
-// manyProblems is how large a body may be, in bytes, for all that is wrong with
-// it to be listed; of a larger one it is the first. A list of half a million wrong
-// items would take some hundred MiB to complain of.
-const manyProblems = 64 << 10
 
 // Check finds out which operation an exchange is of and what of it breaks the
 // contract, and sets API, Operation and Violations. Of a body that is truncated no
@@ -223,7 +209,7 @@ func (v *checking) parameter(side string, in *openapi3filter.RequestValidationIn
 		v.add(side, path, "allowEmptyValue", "it is empty", place)
 		return
 	}
-	broken := schemaErrors(err)
+	broken := edge.SchemaErrors(err)
 	if len(broken) == 0 {
 		v.add(side, path, "type", "it is not of the type that the contract has", place)
 	}
@@ -323,10 +309,10 @@ func (v *checking) body(side string, raw []byte, schema *openapi3.Schema, place 
 		return
 	}
 	all := read.thorough
-	if len(raw) > manyProblems {
+	if len(raw) > edge.ManyProblems {
 		all = read.first
 	}
-	broken := schemaErrors(schema.VisitJSON(value, all...))
+	broken := edge.SchemaErrors(schema.VisitJSON(value, all...))
 	for _, e := range broken {
 		path := "body "
 		for _, step := range e.JSONPointer() {
@@ -342,26 +328,6 @@ func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))
 	return media == "application/json" || strings.HasSuffix(media, "+json")
-}
-
-// schemaErrors takes the schema errors out of whatever they are wrapped in.
-func schemaErrors(err error) []*openapi3.SchemaError {
-	var request *openapi3filter.RequestError
-	var many openapi3.MultiError
-	var one *openapi3.SchemaError
-	switch {
-	case errors.As(err, &request):
-		return schemaErrors(request.Err)
-	case errors.As(err, &many):
-		var all []*openapi3.SchemaError
-		for _, e := range many {
-			all = append(all, schemaErrors(e)...)
-		}
-		return all
-	case errors.As(err, &one):
-		return []*openapi3.SchemaError{one}
-	}
-	return nil
 }
 
 // Members lists which of its operation's RequestMembers an exchange's request has,
