@@ -799,7 +799,7 @@ type SandboxChange struct {
 	Settings *Settings `json:"settings,omitempty"`
 }
 
-// SandboxSpec What a sandbox starts with.
+// SandboxSpec What a sandbox starts with. An empty fixture counts only if `from` asks for one.
 type SandboxSpec struct {
 	// Name A name that can stand in a host name. One is made if it is left out.
 	//

@@ -43,7 +43,7 @@ func (g guard) admit(call *edge.Call) error {
 	if g.open {
 		remote, _, err := net.SplitHostPort(r.RemoteAddr)
 		switch {
-		case err != nil || !isLoopback(remote) || !isLoopback(call.Source):
+		case err != nil || !isLoopback(remote) || !isLoopback(call.Source) || isForwarded(r):
 			return errRemote
 		case !isLocalName(r.Host):
 			return errHost
@@ -73,6 +73,26 @@ func fromElsewhere(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// isForwarded says whether something on this machine passes on what comes from
+// another one, as far as it tells. That nobody vouches for what it says is no matter:
+// it is held against the caller.
+func isForwarded(r *http.Request) bool {
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip"} {
+		for _, line := range r.Header[name] {
+			for hop := range strings.SplitSeq(line, ",") {
+				hop = strings.TrimSpace(hop)
+				if host, _, err := net.SplitHostPort(hop); err == nil {
+					hop = host
+				}
+				if !isLoopback(strings.Trim(hop, "[]")) {
+					return true
+				}
+			}
+		}
+	}
+	return len(r.Header["Forwarded"]) > 0 // whose form is another, and which nobody sends for himself
 }
 
 func isLoopback(host string) bool {

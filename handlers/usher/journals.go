@@ -10,6 +10,7 @@ import (
 	"time"
 
 	gen "usher/gen/usher"
+	"usher/handlers/edge"
 	"usher/handlers/journal"
 	"usher/handlers/sandbox"
 )
@@ -82,9 +83,13 @@ func (s *server) StreamJournal(ctx context.Context, r gen.StreamJournalRequestOb
 		return nil, err
 	}
 	p := r.Params
+	last := j.LastID()
 	after, err := strconv.ParseUint(given(p.LastEventID), 10, 64)
-	if err != nil {
-		after = j.LastID()
+	switch {
+	case err != nil:
+		after = last
+	case after > last: // of a journal before this one, whose reader has seen nothing of it
+		after = 0
 	}
 	return &stream{
 		ctx: ctx, journal: j, after: after, base: base,
@@ -117,6 +122,9 @@ func (s *stream) VisitStreamJournalResponse(w http.ResponseWriter) error {
 	for {
 		if err := connection.Flush(); err != nil {
 			return err
+		}
+		if edge.CallFrom(s.ctx).Request.Method == http.MethodHead { // who asks for the head alone waits for no event
+			return nil
 		}
 		text, err := s.next()
 		if err != nil {

@@ -4,11 +4,11 @@ import sys
 import traceback
 from contextlib import ExitStack
 
-from . import applivery, fusion, milvus, saymon
+from . import applivery, fusion, milvus, saymon, usher
 
 _, base = sys.argv
 failed = False
-for module in (fusion, applivery, saymon, milvus):
+for module in (fusion, applivery, saymon, milvus, usher):
     name = module.__name__.removeprefix("journeys.")
     try:
         with ExitStack() as clients:

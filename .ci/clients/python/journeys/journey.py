@@ -1,4 +1,4 @@
-"""What the four journeys have in common."""
+"""What the journeys have in common."""
 
 from base64 import b64encode
 from collections.abc import Callable

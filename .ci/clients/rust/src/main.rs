@@ -6,6 +6,7 @@ mod fusion;
 mod journey;
 mod milvus;
 mod saymon;
+mod usher;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ async fn main() -> ExitCode {
     well &= ended("applivery", applivery::journey(&base, say("applivery")).await);
     well &= ended("saymon", saymon::journey(&base, say("saymon")).await);
     well &= ended("milvus", milvus::journey(&base, say("milvus")).await);
+    well &= ended("usher", usher::journey(&base, say("usher")).await);
     if well {
         ExitCode::SUCCESS
     } else {

@@ -1,4 +1,4 @@
-/** What the four journeys have in common. */
+/** What the journeys have in common. */
 
 export const name = "journey_typescript";
 

@@ -4,7 +4,7 @@ import java.net.http.HttpRequest;
 import java.util.Base64;
 import java.util.function.Consumer;
 
-/** What the four journeys have in common. */
+/** What the journeys have in common. */
 @FunctionalInterface
 interface Journey {
   String NAME = "journey_java";

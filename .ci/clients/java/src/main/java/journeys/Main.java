@@ -16,6 +16,7 @@ public final class Main {
     journeys.put("applivery", Applivery::journey);
     journeys.put("saymon", Saymon::journey);
     journeys.put("milvus", Milvus::journey);
+    journeys.put("usher", Usher::journey);
     boolean failed = false;
     for (Map.Entry<String, Journey> journey : journeys.entrySet()) {
       String name = journey.getKey();
