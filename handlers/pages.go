@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -76,9 +78,22 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 		if httpError, ok := err.(*echo.HTTPError); ok { //nolint:errorlint // echo hands over its own, unwrapped
 			status = httpError.Code
 		}
-		if !c.Response().Committed {
-			safe(c, safeHeaders)
-			_ = c.String(status, http.StatusText(status)+"; what is served here: /_usher/\n")
+		if c.Response().Committed {
+			return
 		}
+		safe(c, safeHeaders)
+		text := http.StatusText(status) + "; what is served here: /_usher/\n"
+		if r := c.Request(); o.Observe != nil && !isOwn(r.URL.Path) { // somebody looks for an API where there is none
+			c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextPlainCharsetUTF8)
+			o.Observe(&edge.Call{Request: r, Source: c.RealIP()}, edge.Observed{
+				Start: time.Now(), RequestTruncated: r.ContentLength != 0, Status: status, Header: c.Response().Header(), Body: []byte(text),
+			})
+		}
+		_ = c.String(status, text)
 	}
+}
+
+// isOwn says whether a path is one of usher's own.
+func isOwn(path string) bool {
+	return path == "/" || path == "/_usher" || strings.HasPrefix(path, "/_usher/")
 }

@@ -647,3 +647,38 @@ func TestResetWhileABodyStalls(t *testing.T) {
 		}
 	}
 }
+
+// A request to a path that no API has is in the journal, too: a client's wrong base
+// path is what people look for there. usher's own pages are not.
+func TestPathsOfNoAPIAreInTheJournal(t *testing.T) {
+	s := newSandbox(t, newHost(t), sandbox.Spec{})
+	for _, path := range []string{"/rest/users?token=tok-secret", "/_usher/nothing", "/"} {
+		ask(s, "GET", path, "", basicAuth("admin", "pass-secret"))
+	}
+	entries, _ := s.Journal().List(journal.Query{})
+	if len(entries) != 1 {
+		t.Fatalf("%+v", entries)
+	}
+	e := entries[0]
+	if e.API != "" || e.Answer.Status != 404 || len(e.Violations) != 1 || e.Violations[0].Rule != exchange.UndeclaredPath || string(e.Answer.Body) != "Not Found; what is served here: /_usher/\n" {
+		t.Errorf("%+v", e)
+	}
+	if kept := fmt.Sprintf("%+v", e); strings.Contains(kept, "secret") {
+		t.Errorf("a secret is kept: %s", kept)
+	}
+}
+
+func TestResetStopsTheClockWhereItWas(t *testing.T) {
+	s := newSandbox(t, newHost(t), sandbox.Spec{Clock: sandbox.Change{Frozen: new(true)}})
+	was := s.Clock().Now()
+	if err := s.Clock().Advance(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock().Resume()
+	if err := s.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.Clock().Now(); !now.Equal(was) {
+		t.Errorf("it was created at %v, and tells %v", was, now)
+	}
+}

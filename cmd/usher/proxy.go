@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"maps"
 	"net"
@@ -142,7 +141,6 @@ func (s *proxySettings) run(ctx context.Context, stdout, stderr io.Writer) (err 
 		return err
 	}
 	o.Logger = newLogger(s.listening.logFormat, stderr)
-	log.SetOutput(io.Discard) // where http.Transport quotes what a target sends unasked
 	listeners, err := listen(ctx, s.listening)
 	if err != nil {
 		return err

@@ -579,7 +579,7 @@ type JournalEntry struct {
 	// Example: 1.25ms
 	Duration string `json:"duration"`
 
-	// API The API.
+	// API The API. A path that none of them has is of none.
 	//
 	// Example: saymon
 	API *string `json:"api,omitempty"`

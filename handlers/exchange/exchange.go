@@ -13,7 +13,9 @@
 package exchange
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -65,9 +67,31 @@ const (
 	UndeclaredMethod = "undeclared-method"
 	UndeclaredStatus = "undeclared-status"
 	UndeclaredBody   = "undeclared-body" // something where the contract has nothing
+	Unjudged         = "unjudged"        // no fault of the exchange's: see NotJudged
 	MediaType        = "media-type"
 	NotJSON          = "not-json"
 	NotUTF8          = "not-utf-8"
 	MalformedQuery   = "malformed-query"
 	Security         = "security" // no credentials of a kind that the operation names
 )
+
+// NotJudged is what an exchange has in place of violations if judging it panicked with
+// v, of which no more than the type is told: it may hold anything.
+func NotJudged(v any) Violation {
+	return Violation{In: Request, Rule: Unjudged, Message: fmt.Sprintf("the exchange could not be judged: a panic with a value of type %T", v)}
+}
+
+// Caller is the name that a request's credentials bear, in HTTP Basic or as
+// NAME:PASSWORD, with or without "Bearer"; empty if they bear none. Whether they are
+// good, the answer says.
+func Caller(request Message) string {
+	r := http.Request{Header: request.Header}
+	if name, _, ok := r.BasicAuth(); ok {
+		return name
+	}
+	name, _, ok := strings.Cut(strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "), ":")
+	if !ok {
+		return ""
+	}
+	return name
+}

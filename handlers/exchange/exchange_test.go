@@ -445,3 +445,19 @@ func BenchmarkMasked(b *testing.B) {
 		exchange.Masked(e)
 	}
 }
+
+func TestCaller(t *testing.T) {
+	for given, want := range map[string]string{
+		"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==": "Aladdin",
+		"Bearer root:Milvus":                 "root",
+		"root:Milvus":                        "root",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x":  "",
+		"Basic QWxhZGRpbg":                   "",
+		"":                                   "",
+	} {
+		m := exchange.Message{Header: http.Header{"Authorization": {given}}}
+		if got := exchange.Caller(m); got != want {
+			t.Errorf("%q: got %q, want %q", given, got, want)
+		}
+	}
+}

@@ -127,16 +127,29 @@ func (j *Journal) work() {
 		j.pending = nil
 		j.mu.Unlock()
 		for i := range batch {
-			if j.options.Judge != nil {
-				j.options.Judge(&batch[i].Exchange)
-			}
-			batch[i].Exchange = exchange.Masked(batch[i].Exchange)
+			j.judge(&batch[i].Exchange)
 		}
 		j.mu.Lock()
 		j.keep(batch)
 	}
 	j.working = false
 	j.judged.Broadcast()
+}
+
+// judge judges an exchange and masks it. One that makes that panic is kept without
+// what came over the wire, and is the end of nothing else.
+func (j *Journal) judge(e *exchange.Exchange) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.Request = exchange.Message{Method: e.Request.Method, Truncated: true}
+			e.Answer = exchange.Message{Status: e.Answer.Status, Truncated: true}
+			e.Violations = []exchange.Violation{exchange.NotJudged(v)}
+		}
+	}()
+	if j.options.Judge != nil {
+		j.options.Judge(e)
+	}
+	*e = exchange.Masked(*e)
 }
 
 // keep puts entries that were judged where readers find them.

@@ -52,6 +52,24 @@ func TestJudgedThenMasked(t *testing.T) {
 	}
 }
 
+// A judge that panics keeps no entry from the journal, and no secret in it.
+func TestJudgeThatPanics(t *testing.T) {
+	j := journal.New(journal.Options{Judge: func(e *exchange.Exchange) {
+		if e.Request.Method == "POST" {
+			panic("pass-secret")
+		}
+	}})
+	j.Add(entry("POST", "/login?token=tok-secret", `{"password":"pass-secret"}`, 200))
+	j.Add(entry("GET", "/users", "", 200))
+	entries, _ := j.List(journal.Query{})
+	if len(entries) != 2 || len(entries[0].Violations) != 1 || entries[0].Violations[0].Rule != exchange.Unjudged || entries[0].Answer.Status != 200 || entries[1].Request.URL != "/users" {
+		t.Fatalf("%+v", entries)
+	}
+	if kept, _ := json.Marshal(entries[0]); strings.Contains(string(kept), "secret") {
+		t.Errorf("a secret is kept: %s", kept)
+	}
+}
+
 // Who has added an entry finds it, judged, however many others add at the same time.
 func TestReadersWaitForTheJudge(t *testing.T) {
 	j := journal.New(journal.Options{Entries: 100_000, Judge: func(e *exchange.Exchange) { e.Operation = "judged" }})

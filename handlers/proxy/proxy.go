@@ -262,16 +262,30 @@ func (p *Proxy) judge() {
 	defer close(p.done)
 	for x := range p.waiting {
 		e, unread := x.exchange()
-		p.options.Contract.Check(&e)
+		p.check(&e)
+		caller := ""
+		if x.status != http.StatusUnauthorized {
+			caller = exchange.Caller(e.Request)
+		}
 		p.log(x, &e, unread)
 		if p.options.Judged != nil {
 			p.options.Judged(&e)
 		}
 		if p.options.Journal != nil {
-			p.options.Journal.Add(journal.Entry{Exchange: e, RequestID: x.id})
+			p.options.Journal.Add(journal.Entry{Exchange: e, Principal: caller, RequestID: x.id})
 		}
 		p.bytes.Add(-int64(len(x.sent.body) + len(x.got.body)))
 	}
+}
+
+// check judges an exchange; one that makes that panic is none the less passed on.
+func (p *Proxy) check(e *exchange.Exchange) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.Violations = []exchange.Violation{exchange.NotJudged(v)}
+		}
+	}()
+	p.options.Contract.Check(e)
 }
 
 // log writes the exchange's one line.

@@ -732,3 +732,31 @@ func TestCloseInTime(t *testing.T) {
 		t.Errorf("%d were not judged", unjudged)
 	}
 }
+
+// The journal says who called, as far as credentials bear a name that was not refused.
+func TestJournalNamesTheCaller(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, secret, _ := r.BasicAuth(); secret != "right" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer target.Close()
+	s := start(t, target.URL)
+	for _, secret := range []string{"wrong", "right"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/acme/things", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("ada", secret)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	s.end()
+	entries, _ := s.journal.List(journal.Query{})
+	if len(entries) != 2 || entries[0].Principal != "" || entries[1].Principal != "ada" {
+		t.Errorf("%+v", entries)
+	}
+}

@@ -194,6 +194,10 @@ func NewHost(o Options) *Host {
 		return m
 	})
 	h.judge = func(e *exchange.Exchange) {
+		if e.API == "" {
+			e.Violations = []exchange.Violation{{In: exchange.Request, Path: "path", Rule: exchange.UndeclaredPath, Message: "no API has such a path"}}
+			return
+		}
 		if c := byName()[e.API]; c != nil {
 			c.Check(e)
 		}
@@ -230,6 +234,9 @@ func (h *Host) Create(ctx context.Context, spec Spec) (*Sandbox, error) {
 	s := newSandbox(h, spec, origin, administrators)
 	if err := s.clock.Apply(spec.Clock); err != nil {
 		return nil, err
+	}
+	if at := s.clock.State().Frozen; !at.IsZero() { // a reset stops it there again
+		s.spec.Clock = Change{Time: at, Frozen: new(true)}
 	}
 	s.mu.Lock() // whoever finds it before it is open waits
 	defer s.mu.Unlock()
