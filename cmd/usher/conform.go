@@ -105,8 +105,9 @@ func (s *targetSettings) addTo(flags *pflag.FlagSet) {
 // transport is what requests go through.
 func (s targetSettings) transport() (*http.Transport, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxResponseHeaderBytes = 1 << 20 // whose answers they are is not known
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.insecure} //nolint:gosec // G402: only if the user asks for it by its name
+	// Whose answers they are is not known.
+	t.MaxResponseHeaderBytes = 1 << 20
 	if s.ca != "" {
 		pem, err := os.ReadFile(s.ca)
 		if err != nil {

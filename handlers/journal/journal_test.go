@@ -55,7 +55,7 @@ func TestJudgedThenMasked(t *testing.T) {
 // A judge that panics keeps no entry from the journal, and no secret in it.
 func TestJudgeThatPanics(t *testing.T) {
 	j := journal.New(journal.Options{Judge: func(e *exchange.Exchange) {
-		if e.Request.Method == "POST" {
+		if e.Request.Method == http.MethodPost {
 			panic("pass-secret")
 		}
 	}})
