@@ -36,7 +36,7 @@ var controlContract = sync.OnceValue(func() *exchange.Contract {
 
 // workbench is a server with a workbench, over the demo world.
 type workbench struct {
-	t     *testing.T
+	t     testing.TB
 	url   string
 	bench *handlers.Workbench
 
@@ -44,7 +44,7 @@ type workbench struct {
 	seen map[string]bool // "createSandbox 201"
 }
 
-func newWorkbench(t *testing.T, w handlers.WorkbenchOptions) *workbench {
+func newWorkbench(t testing.TB, w handlers.WorkbenchOptions) *workbench {
 	t.Helper()
 	store := storage.Options{Path: filepath.Join(t.TempDir(), "usher.db"), Volatile: true, Hash: password.Params{Memory: cheapMemory, Time: 1, Threads: 1}}
 	b, err := handlers.NewWorkbench(handlers.Options{}, w)
