@@ -603,13 +603,18 @@ func TestFile(t *testing.T) {
 	file := []byte{0xff, 0, '{', 1}
 	send := func(body io.Reader, media string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), "PUT", "/acme/file", body)
-		r.Header.Set("Content-Type", media)
+		if media != "" {
+			r.Header.Set("Content-Type", media)
+		}
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
 		return w
 	}
-	if w := send(bytes.NewReader(file), "application/octet-stream"); w.Code != 204 || !bytes.Equal(got, file) {
-		t.Errorf("%d, got %v", w.Code, got)
+	for _, media := range []string{"application/octet-stream", ""} {
+		got = nil
+		if w := send(bytes.NewReader(file), media); w.Code != 204 || !bytes.Equal(got, file) {
+			t.Errorf("as %q: %d, got %v", media, w.Code, got)
+		}
 	}
 	for name, test := range map[string]struct {
 		body  io.Reader
@@ -619,6 +624,7 @@ func TestFile(t *testing.T) {
 		"too large, said":   {bytes.NewReader(make([]byte, 9)), octets, BodyTooLarge},
 		"too large, unsaid": {io.MultiReader(bytes.NewReader(make([]byte, 9))), octets, BodyTooLarge},
 		"another type":      {bytes.NewReader(file), "application/json", BodyMediaType},
+		"no type":           {bytes.NewReader(file), ";", BodyMediaType},
 		"none":              {http.NoBody, octets, BodyEmpty},
 		"broken":            {io.MultiReader(bytes.NewReader(file), broken{}), octets, BodyUnread},
 	} {

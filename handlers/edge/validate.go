@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -417,10 +418,12 @@ func (a *api) rawBody(ctx context.Context, r *http.Request) ([]byte, error) {
 	return raw, nil
 }
 
-// file has a handler read a body as it stands, up to the limit.
+// file has a handler read a body as it stands, up to the limit. One that nothing is
+// said of is taken for what it has to be, as RFC 9110, 8.3, lets a server do:
+// generated clients in Rust leave the header out.
 func (a *api) file(r *http.Request, w http.ResponseWriter, op *operation) (io.ReadCloser, error) {
 	limit := a.options.FileLimit
-	media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	media, _, err := mime.ParseMediaType(cmp.Or(r.Header.Get(echo.HeaderContentType), octets))
 	switch {
 	case r.Body == nil || r.Body == http.NoBody:
 		if op.body.Required {

@@ -2,7 +2,6 @@
 //! snapshots.
 
 use chrono::TimeDelta;
-use reqwest::header::{HeaderMap, HeaderValue, CONTENT_TYPE};
 use saymon_client::apis::users_api::get_current_user;
 use usher_client::apis::clock_api::change_clock;
 use usher_client::apis::configuration::Configuration;
@@ -149,16 +148,10 @@ pub async fn journey(base: &str, say: impl Fn(String)) -> Result {
     Ok(())
 }
 
-/// Uploads the copy. The client takes a file, and says nothing of its type: that
-/// is a header of its own.
+/// Uploads the copy, of which the client takes a file.
 async fn upload(control: &Configuration, bytes: &[u8]) -> Result<usher_client::models::Snapshot> {
-    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))]);
-    let control = Configuration {
-        client: reqwest::Client::builder().default_headers(headers).build()?,
-        ..control.clone()
-    };
     let folder = tempfile::tempdir()?;
     let path = folder.path().join(COPY);
     std::fs::write(&path, bytes)?;
-    Ok(upload_snapshot(&control, COPY, path).await?)
+    Ok(upload_snapshot(control, COPY, path).await?)
 }
