@@ -38,6 +38,7 @@ components:
       properties:
         description: {type: string, description: Words., maxLength: 9, x-order: 1, example: Words}
         part: {$ref: "#/components/schemas/Thing"}
+        anything: {description: Words., x-nullable: true}
         parts: {type: array, items: {$ref: "#/components/schemas/Part"}}
     Part: {type: string, enum: [a, b]}
     Answer: {type: object}
@@ -118,12 +119,12 @@ func TestRequestsKeepWhatRequestsAreHeldAgainst(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := read(t, dir, "requests.json")
-	for _, want := range []string{`"operationId": "put"`, `"pattern": "^[a-z]+$"`, `"maxLength": 9`, `"x-order": 1`, `"$ref": "#/components/schemas/Thing"`, `"Part"`, `"required": true`, `"text/event-stream": {}`} {
+	for _, want := range []string{`"operationId": "put"`, `"pattern": "^[a-z]+$"`, `"maxLength": 9`, `"x-order": 1`, `"$ref": "#/components/schemas/Thing"`, `"Part"`, `"required": true`, `"text/event-stream": {}`, `"nullable": true`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not in %s", want, got)
 		}
 	}
-	for _, gone := range []string{"Words", "Answer", "x-usher-decision", "example", "Which one", `"404"`} {
+	for _, gone := range []string{"Words", "Answer", "x-usher-decision", "x-nullable", "example", "Which one", `"404"`} {
 		if strings.Contains(got, gone) {
 			t.Errorf("%s was kept in %s", gone, got)
 		}

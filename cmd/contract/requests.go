@@ -101,6 +101,9 @@ func (k keeper) schema(ref *openapi3.SchemaRef) *openapi3.SchemaRef {
 		return &openapi3.SchemaRef{Ref: ref.Ref}
 	}
 	kept := *ref.Value
+	// OpenAPI 3.0 has no nullable without a type, and means that null fits. Not every
+	// schema without one is meant so, if it stands for two types: who means it says it.
+	kept.Nullable = kept.Nullable || kept.Extensions["x-nullable"] == true
 	kept.Title, kept.Description, kept.Example, kept.ExternalDocs = "", "", nil, nil
 	kept.Extensions = maps.Clone(kept.Extensions)
 	maps.DeleteFunc(kept.Extensions, func(name string, _ any) bool { return name != "x-order" })

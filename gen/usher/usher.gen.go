@@ -520,7 +520,7 @@ type Expectation struct {
 	// Example: {"Content-Type":"application/json"}
 	Header *map[string]string `json:"header,omitempty"`
 
-	// Body The request's body: an object holds these members at least, anything else is equal. What is masked in the journal is compared masked.
+	// Body The request's body: an object holds these members at least, anything else is equal; null is any body. What is masked in the journal is compared masked.
 	//
 	// Example: {"login":"claire"}
 	Body interface{} `json:"body,omitempty"`
