@@ -44,41 +44,41 @@ type workbench struct {
 	seen map[string]bool // "createSandbox 201"
 }
 
-func newWorkbench(t testing.TB, w handlers.WorkbenchOptions) *workbench {
-	t.Helper()
-	store := storage.Options{Path: filepath.Join(t.TempDir(), "usher.db"), Volatile: true, Hash: password.Params{Memory: cheapMemory, Time: 1, Threads: 1}}
+func newWorkbench(tb testing.TB, w handlers.WorkbenchOptions) *workbench {
+	tb.Helper()
+	store := storage.Options{Path: filepath.Join(tb.TempDir(), "usher.db"), Volatile: true, Hash: password.Params{Memory: cheapMemory, Time: 1, Threads: 1}}
 	b, err := handlers.NewWorkbench(handlers.Options{}, w)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	store.Now = b.Now
-	s, err := storage.Open(t.Context(), store)
+	s, err := storage.Open(tb.Context(), store)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	if err := handlers.Seed(t.Context(), s, handlers.World{Demo: true, HashAnew: true}); err != nil {
-		t.Fatal(err)
+	tb.Cleanup(func() { _ = s.Close() })
+	if err := handlers.Seed(tb.Context(), s, handlers.World{Demo: true, HashAnew: true}); err != nil {
+		tb.Fatal(err)
 	}
 	h, err := handlers.New(s, b.Options())
 	if err == nil {
 		err = b.Attach(h)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	front, err := b.Handler("")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	server := httptest.NewServer(front)
-	t.Cleanup(server.Close)
-	t.Cleanup(func() {
+	tb.Cleanup(server.Close)
+	tb.Cleanup(func() {
 		if err := b.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	return &workbench{t: t, url: server.URL, bench: b, seen: map[string]bool{}}
+	return &workbench{t: tb, url: server.URL, bench: b, seen: map[string]bool{}}
 }
 
 // said is what came back.
