@@ -94,11 +94,11 @@ func ReadImage(ctx context.Context, content []byte) (Image, error) {
 }
 
 func readImage(ctx context.Context, content []byte) (i Image, err error) {
-	folder, err := os.MkdirTemp("", "usher-image-")
+	folder, remove, err := TempFolder("image")
 	if err != nil {
 		return Image{}, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	path := filepath.Join(folder, "image.db")
 	if err := (&Image{content}).writeFile(path, true); err != nil {
 		return Image{}, err

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -232,11 +231,11 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 
 	path := s.db
 	if s.temporary {
-		dir, err := os.MkdirTemp("", "usher-demo-")
+		dir, remove, err := storage.TempFolder("demo")
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(dir) }()
+		defer func() { _ = remove() }()
 		path = filepath.Join(dir, "usher.db")
 	}
 	options := s.password.options()

@@ -165,6 +165,7 @@ type Host struct {
 
 	mu        sync.Mutex
 	dir       string // of the stores' files; made with the first
+	removeDir func() error
 	files     int
 	sandboxes map[string]*Sandbox
 	snapshots map[string]*Snapshot
@@ -373,11 +374,11 @@ func (h *Host) file() (string, error) {
 		return "", ErrClosed
 	}
 	if h.dir == "" {
-		dir, err := os.MkdirTemp("", "usher-sandboxes-")
+		dir, remove, err := storage.TempFolder("sandboxes")
 		if err != nil {
 			return "", err
 		}
-		h.dir = dir
+		h.dir, h.removeDir = dir, remove
 	}
 	h.files++
 	return filepath.Join(h.dir, strconv.Itoa(h.files)+".db"), nil
@@ -524,7 +525,7 @@ func (h *Host) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.dir != "" {
-		errs = append(errs, os.RemoveAll(h.dir))
+		errs = append(errs, h.removeDir())
 		h.dir = ""
 	}
 	return errors.Join(errs...)
