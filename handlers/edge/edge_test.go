@@ -61,6 +61,7 @@ components:
         count: {type: integer, x-order: 5}
         loud: {type: boolean, x-order: 7}
         limits: {type: object, x-order: 6, additionalProperties: {type: integer}}
+        part: {type: object, x-order: 8, additionalProperties: false, properties: {a: {type: string}}}
 `
 
 // whoKey is where acme's handlers find who calls.

@@ -477,16 +477,38 @@ func (validatedBody) Close() error             { return nil }
 
 // bodyProblems lists what is wrong with a body, in the order of its schema.
 func bodyProblems(schema *openapi3.Schema, value any, options []openapi3.SchemaValidationOption) []Problem {
-	broken := SchemaErrors(schema.VisitJSON(value, options...))
-	problems := make([]Problem, len(broken))
-	for i, e := range broken {
-		path := e.JSONPointer()
+	var problems []Problem
+	add := func(keyword string, path []string) {
 		at, order := follow(schema, path)
 		got, empty := look(value, path)
-		problems[i] = Problem{In: "body", Path: path, Keyword: e.SchemaField, Schema: at, Got: got, Empty: empty, order: order}
+		problems = append(problems, Problem{In: "body", Path: path, Keyword: keyword, Schema: at, Got: got, Empty: empty, order: order})
+	}
+	for _, e := range SchemaErrors(schema.VisitJSON(value, options...)) {
+		if name, ok := undeclaredMember(e); ok {
+			add(undeclared, append(e.JSONPointer(), name))
+			continue
+		}
+		add(e.SchemaField, e.JSONPointer())
 	}
 	slices.SortStableFunc(problems, func(a, b Problem) int { return slices.Compare(a.order, b.order) })
 	return problems
+}
+
+// undeclared is what forbids members that a schema does not name.
+const undeclared = "additionalProperties"
+
+// undeclaredMember gives the name of a member that an object may not have, if that is
+// the error: kin-openapi says it in its text alone.
+func undeclaredMember(e *openapi3.SchemaError) (name string, ok bool) {
+	if e.SchemaField != undeclared {
+		return "", false
+	}
+	quoted, err := strconv.QuotedPrefix(strings.TrimPrefix(e.Reason, "property "))
+	if err != nil {
+		return "", false
+	}
+	name, err = strconv.Unquote(quoted)
+	return name, err == nil
 }
 
 // follow walks from a schema along a path, and gives the schema there and the
@@ -530,7 +552,8 @@ func xOrder(schema *openapi3.Schema) int {
 	return 0
 }
 
-// SchemaErrors takes the schema errors out of whatever they are wrapped in.
+// SchemaErrors takes the schema errors out of whatever they are wrapped in, and has
+// JSON Schema's word for each.
 func SchemaErrors(err error) []*openapi3.SchemaError {
 	var request *openapi3filter.RequestError
 	var many openapi3.MultiError
@@ -543,6 +566,9 @@ func SchemaErrors(err error) []*openapi3.SchemaError {
 		}
 		return all
 	case errors.As(err, &one):
+		if one.SchemaField == "properties" { // kin-openapi's word for a member that may not be there
+			one.SchemaField = undeclared
+		}
 		return []*openapi3.SchemaError{one}
 	case errors.As(err, &request):
 		return SchemaErrors(request.Err)

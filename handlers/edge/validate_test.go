@@ -85,6 +85,7 @@ func TestProblemsComeInTheContractsOrder(t *testing.T) {
 		`{"mail":1,"secret":2,"role":"user"}`: "body secret: type; body mail: type",
 		`{"count":"x","secret":null}`:         "body role: required; body secret: nullable; body count: type",
 		`{"tags":["a","long","longer"],"role":"user","secret":"short","mail":"x"}`: "body secret: minLength; body mail: format; body tags.1: maxLength; body tags.2: maxLength",
+		`{"role":"user","secret":"12345678","part":{"c \"d":1,"b":1,"a":1}}`:       "body part.a: type; body part.b: additionalProperties; body part.c \\\"d: additionalProperties",
 		`[]`: "body : type",
 	} {
 		s.expect(s.do("PATCH", "/acme/things/a", body), 400, `{"error":"the request does not fit the contract: `+want+`"}`)
