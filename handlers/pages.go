@@ -85,7 +85,7 @@ func mountPages(e *echo.Echo, store *storage.Store, o Options, vendors []vendor,
 		text := http.StatusText(status) + "; what is served here: /_usher/\n"
 		if r := c.Request(); o.Observe != nil && !isOwn(r.URL.Path) { // somebody looks for an API where there is none
 			c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextPlainCharsetUTF8)
-			o.Observe(&edge.Call{Request: r, Source: c.RealIP()}, edge.Observed{
+			o.Observe(&edge.Call{Request: r}, edge.Observed{
 				Start: time.Now(), RequestTruncated: r.ContentLength != 0, Status: status, Header: c.Response().Header(), Body: []byte(text),
 			})
 		}

@@ -322,8 +322,13 @@ func TestSettingsOfASandbox(t *testing.T) {
 			t.Errorf("%d, want %d", w.Code, status)
 		}
 	}
-	if _, err := h.Create(t.Context(), sandbox.Spec{Settings: []byte(`{"milvus":{"rules":"none"}}`)}); !errors.Is(err, sandbox.ErrSpec) {
-		t.Errorf("rules that there are not: %v", err)
+	for _, bad := range []string{`{"milvus":{"rules":"none"}}`, `{"milvus":{"maxUsers":-1}}`, `{"milvus":{"maxRoles":-1}}`, `{"acme":{}}`, `{}{}`, `{} x`, `[]`, ``} {
+		if _, err := h.Create(t.Context(), sandbox.Spec{Settings: []byte(bad)}); !errors.Is(err, sandbox.ErrSpec) {
+			t.Errorf("settings %s: %v", bad, err)
+		}
+		if err := h.Keep("bad", &sandbox.Snapshot{Settings: []byte(bad)}, true); !errors.Is(err, sandbox.ErrSpec) {
+			t.Errorf("a snapshot with settings %s: %v", bad, err)
+		}
 	}
 	fork := newSandbox(t, h, sandbox.Spec{From: sandbox.OfSandbox, Source: s.Name()})
 	if string(fork.Settings()) != string(settings) {
@@ -471,8 +476,8 @@ func TestSandboxExpires(t *testing.T) {
 	if _, err := h.Get(forgotten.Name()); !errors.Is(err, sandbox.ErrNotFound) {
 		t.Errorf("it is still there: %v", err)
 	}
-	if w := ask(forgotten, "GET", "/node/api/users/current", ""); w.Code != 404 {
-		t.Errorf("it still answers: %d", w.Code)
+	if w := ask(forgotten, "GET", "/node/api/users/current", ""); w.Code != 404 || w.Header().Get("Content-Security-Policy") == "" {
+		t.Errorf("it still answers: %d %v", w.Code, w.Header())
 	}
 	if _, err := h.Get(used.Name()); err != nil {
 		t.Error(err)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -40,6 +42,9 @@ func parseSettings(o Options, settings json.RawMessage) (Options, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&own); err != nil {
 		return o, fmt.Errorf("settings: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return o, errors.New("settings: there is something after them")
 	}
 	o.Applivery, o.Milvus = own.Applivery, own.Milvus
 	return o, nil
@@ -89,6 +94,7 @@ func NewHost(o Options, store storage.Options) *sandbox.Host {
 		},
 		Contracts: Contracts,
 		Store:     store,
+		Header:    safeHeaders,
 	})
 }
 
@@ -282,7 +288,7 @@ func (p *prefixed) settle(header http.Header) {
 		parts := strings.Split(cookie, ";")
 		for j, part := range parts[1:] {
 			if name, path, ok := strings.Cut(strings.TrimSpace(part), "="); ok && strings.EqualFold(name, "Path") && strings.HasPrefix(path, "/") {
-				parts[j+1] = " " + name + "=" + p.prefix + path
+				parts[j+1] = strings.Replace(part, path, p.prefix+path, 1) // and spelt as the vendor does
 			}
 		}
 		cookies[i] = strings.Join(parts, ";")

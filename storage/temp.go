@@ -12,8 +12,9 @@ import (
 const tempPrefix = "usher-"
 
 // lockName is the file in a temporary folder that its process holds a lock on. There is
-// none where the system has no such locks.
-const lockName = "lock"
+// none where the system has no such locks. A folder goes for having one: nobody else's
+// has a file of that name.
+const lockName = "usher-store.lock"
 
 // sweepOnce removes what is left of processes that were killed.
 var sweepOnce = sync.OnceFunc(func() { sweep(os.TempDir()) })

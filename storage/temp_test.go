@@ -24,12 +24,13 @@ func TestTempFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put("usher-demo-1/lock")
+	put("usher-demo-1/" + lockName)
 	put("usher-demo-1/usher.db")
-	put("usher-sandboxes-2/lock")
+	put("usher-sandboxes-2/" + lockName)
 	put("usher-3/usher.db")
 	put("usher-4")
-	put("other-5/lock")
+	put("other-5/" + lockName)
+	put("usher-6/lock") // somebody else's
 	live, remove, err := TempFolder("demo")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +40,7 @@ func TestTempFolder(t *testing.T) {
 		t.Fatal(is.Mode(), err)
 	}
 	sweep(temp)
-	want := []string{"other-5", "usher-3", "usher-4", filepath.Base(live)}
+	want := []string{"other-5", "usher-3", "usher-4", "usher-6", filepath.Base(live)}
 	if runtime.GOOS == "windows" {
 		want = append(want, "usher-demo-1", "usher-sandboxes-2")
 	}

@@ -359,26 +359,28 @@ func (c *Contract) Members(e Exchange) []string {
 	}
 	var body any
 	if json.Unmarshal(e.Request.Body, &body) == nil {
-		eachMember("body ", body, func(name string) {
-			if op.members[name] {
-				found[name] = true
-			}
-		})
+		op.find(found, "body ", body)
 	}
 	return slices.Sorted(maps.Keys(found))
 }
 
-func eachMember(at string, value any, call func(name string)) {
+// find adds which of the operation's members a value has. In what is none of them there
+// are none, however deep it is.
+func (op *operation) find(found map[string]bool, at string, value any) {
+	add := func(name string, value any) {
+		if op.members[name] {
+			found[name] = true
+			op.find(found, name, value)
+		}
+	}
 	switch v := value.(type) {
 	case map[string]any:
 		for name, member := range v {
-			call(at + "/" + pointerToken(name))
-			eachMember(at+"/"+pointerToken(name), member, call)
+			add(at+"/"+pointerToken(name), member)
 		}
 	case []any:
 		for _, item := range v {
-			call(at + "/*")
-			eachMember(at+"/*", item, call)
+			add(at+"/*", item)
 		}
 	}
 }

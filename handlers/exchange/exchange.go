@@ -4,9 +4,9 @@
 // that a contract has examples of.
 //
 // It judges by the contract alone: what a vendor's server lets pass beyond that
-// (another media type, null for nothing) breaks it here. It imports nothing of
-// ours, keeps nothing between calls, and puts no value of a request or an answer
-// into its words.
+// (another media type, null for nothing) breaks it here. Of ours it imports no more
+// than what the edge makes of schemas; it keeps nothing between calls, and puts no
+// value of a request or an answer into its words.
 //
 // Start at Contract (contract.go); check.go judges, example.go makes answers,
 // mask.go takes secrets away.
@@ -82,16 +82,13 @@ func NotJudged(v any) Violation {
 }
 
 // Caller is the name that a request's credentials bear, in HTTP Basic or as
-// NAME:PASSWORD, with or without "Bearer"; empty if they bear none. Whether they are
-// good, the answer says.
+// NAME:PASSWORD, with or without "Bearer"; empty if Masked leaves no name of them.
+// Whether they are good, the answer says.
 func Caller(request Message) string {
-	r := http.Request{Header: request.Header}
-	if name, _, ok := r.BasicAuth(); ok {
-		return name
-	}
-	name, _, ok := strings.Cut(strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "), ":")
-	if !ok {
+	shown := new(masking).authorization(request.Header.Get("Authorization"))
+	name, named := strings.CutSuffix(shown, ":"+hidden)
+	if !named {
 		return ""
 	}
-	return name
+	return name[strings.IndexByte(name, ' ')+1:] // without the scheme
 }

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -378,6 +379,35 @@ func TestMaskedEverywhere(t *testing.T) {
 	}
 }
 
+// A body that was made to keep whoever masks it busy does not: what would take long is
+// left out, and the rest is masked as ever.
+func TestMaskedInTime(t *testing.T) {
+	deep := exchange.Masked(exchange.Exchange{Request: exchange.Message{Body: bytes.Repeat([]byte("["), 1<<20)}}).Request
+	if len(deep.Body) != 10_000 || !deep.Truncated {
+		t.Errorf("of a million brackets %d are left", len(deep.Body))
+	}
+	for n, whole := range map[int]bool{1_000: true, 30_000: false} {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf("token-%06d", i))
+		}
+		answer, err := json.Marshal(map[string]any{"tokens": list})
+		if err != nil {
+			t.Fatal(err)
+		}
+		masked := exchange.Masked(exchange.Exchange{
+			Request: exchange.Message{URL: "/token-000007", Body: []byte(`{"name":"token-000999"}`)},
+			Answer:  exchange.Message{Status: 200, Body: answer},
+		})
+		if masked.Request.URL != "/***" || string(masked.Request.Body) != `{"name":"***"}` || masked.Request.Truncated {
+			t.Errorf("%d: %s %s", n, masked.Request.URL, masked.Request.Body)
+		}
+		if got := bytes.Count(masked.Answer.Body, []byte(`"***"`)); whole && got != n || bytes.Contains(masked.Answer.Body, []byte("token-")) || masked.Answer.Truncated == whole {
+			t.Errorf("%d: %d are masked, truncated: %t", n, got, masked.Answer.Truncated)
+		}
+	}
+}
+
 // What a secret has of characters that are escaped in more than one way.
 func TestMaskedHoweverItIsEscaped(t *testing.T) {
 	e := exchange.Exchange{
@@ -448,12 +478,18 @@ func BenchmarkMasked(b *testing.B) {
 
 func TestCaller(t *testing.T) {
 	for given, want := range map[string]string{
-		"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==": "Aladdin",
-		"Bearer root:Milvus":                 "root",
-		"root:Milvus":                        "root",
-		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x":  "",
-		"Basic QWxhZGRpbg":                   "",
-		"":                                   "",
+		"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==":  "Aladdin",
+		"Bearer root:Milvus":                  "root",
+		"root:Milvus":                         "root",
+		"bearer root:Milvus":                  "root",
+		"root:My Milvus":                      "root",
+		"Basic YW5uIHNtaXRoOnh5eg==":          "ann smith",
+		"Basic c2tfbGl2ZV9rZXk6":              "", // a key for a name, and no password
+		"ApiKey id:secret":                    "",
+		`Digest username="a", uri="http://b"`: "",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x":   "",
+		"Basic QWxhZGRpbg":                    "",
+		"":                                    "",
 	} {
 		m := exchange.Message{Header: http.Header{"Authorization": {given}}}
 		if got := exchange.Caller(m); got != want {

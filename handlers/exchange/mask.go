@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -25,7 +26,8 @@ const leastSecret = 6
 // ways, of every header, query value and member that is named like one, and a body
 // that is one JSON string, for that is a token or a session's id; and each of
 // these wherever else it stands in the exchange. What of a body cannot be read is
-// left out, and the message is marked as truncated.
+// left out, and so is a body in which too many secrets would have to be looked for;
+// the message is marked as truncated.
 //
 // What is masked keeps to no contract any more: Check comes first.
 func Masked(e Exchange) Exchange {
@@ -46,16 +48,32 @@ func Secrets(e Exchange) []string {
 	m.url(e.Request.URL)
 	m.message(e.Request)
 	m.message(e.Answer)
-	return m.secrets
+	return m.distinct()
 }
 
-// masking is one exchange that is being masked, with the secrets met so far.
+// What masking a body may take, however it was made: maxLooked bounds its length times
+// the secrets that are looked for in it, to some hundredths of a second; and maxNested
+// how deep it is read, which is as deep as encoding/json reads.
+const (
+	maxLooked = 256 << 20
+	maxNested = 10_000
+)
+
+// masking is one exchange that is being masked, with the secrets met so far, some of
+// them more than once.
 type masking struct{ secrets []string }
+
+// distinct are the secrets that were met, each once. One that another begins with
+// comes after that one, whose end would be left otherwise.
+func (m *masking) distinct() []string {
+	slices.SortFunc(m.secrets, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
+	return slices.Compact(m.secrets)
+}
 
 // secret notes a secret, and gives what stands in its place. One that is a word
 // such as password is not looked for: paths and members have that word.
 func (m *masking) secret(s string) string {
-	if len(s) >= leastSecret && !strings.HasPrefix(s, "****") && !slices.Contains(secretWords, strings.ToLower(s)) && !slices.Contains(m.secrets, s) {
+	if len(s) >= leastSecret && !strings.HasPrefix(s, "****") && !slices.Contains(secretWords, strings.ToLower(s)) {
 		m.secrets = append(m.secrets, s)
 	}
 	return hidden
@@ -277,6 +295,9 @@ func (m *masking) json(from []byte, answer bool) (masked []byte, whole bool) {
 		case json.Delim:
 			switch t {
 			case '{', '[':
+				if len(in) == maxNested {
+					return to, false
+				}
 				inner := level{object: t == '{'}
 				if len(in) > 0 {
 					inner.name, inner.all, inner.texts = at.name, at.all || isPassword(at.name), at.texts || isSecret(at.name)
@@ -396,10 +417,8 @@ func (m *masking) everywhere(e *Exchange) {
 	if len(m.secrets) == 0 {
 		return
 	}
-	// A secret that another begins with would leave that one's end.
-	slices.SortFunc(m.secrets, func(a, b string) int { return len(b) - len(a) })
 	var forms []string
-	for _, s := range m.secrets {
+	for _, s := range m.distinct() {
 		escaped, _ := json.Marshal(s) // < and > and &, too
 		forms = append(forms, s)
 		for _, form := range []string{inner(quoted(s)), inner(string(escaped)), url.PathEscape(s), url.QueryEscape(s)} {
@@ -423,6 +442,9 @@ func (m *masking) everywhere(e *Exchange) {
 			for i, value := range values {
 				values[i] = replace(value)
 			}
+		}
+		if int64(len(forms))*int64(len(message.Body)) > maxLooked { // a long list of secrets
+			message.Body, message.Truncated = nil, true
 		}
 		for _, form := range forms {
 			if b := []byte(form); bytes.Contains(message.Body, b) {

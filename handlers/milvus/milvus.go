@@ -65,7 +65,8 @@ type Options struct {
 // contract is parsed once per process.
 var contract = sync.OnceValues(func() (*edge.Contract, error) { return edge.ParseContract(gen.Requests) })
 
-// API serves the Milvus API over store. Errors: rules that there are not.
+// API serves the Milvus API over store. Errors: rules that there are not; fewer users
+// or roles than none.
 func (o Options) API(store *storage.Store) (edge.API, error) {
 	c, err := contract()
 	if err != nil {
@@ -77,6 +78,9 @@ func (o Options) API(store *storage.Store) (edge.API, error) {
 	rules, ok := ruleBooks[o.Rules]
 	if !ok {
 		return edge.API{}, fmt.Errorf("rules %q: they are %s or %s", o.Rules, Documented, Server)
+	}
+	if o.MaxUsers < 0 || o.MaxRoles < 0 {
+		return edge.API{}, fmt.Errorf("limits of %d users and %d roles: there cannot be fewer than none", o.MaxUsers, o.MaxRoles)
 	}
 	directory := store.Directory(Name)
 	s := &server{

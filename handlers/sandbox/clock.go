@@ -45,8 +45,13 @@ func newClock(real func() time.Time, state ClockState) *Clock {
 	return &Clock{real: real, state: state}
 }
 
-// Now is the time that it tells, UTC.
-func (c *Clock) Now() time.Time { return c.at(c.real()) }
+// Now is the time that it tells, UTC. The real time is read under the lock, or a clock
+// that is stopped or resumed meanwhile would seem to have been set back.
+func (c *Clock) Now() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.at(c.real())
+}
 
 // at is the time that it tells, as it goes now, at a real time.
 func (c *Clock) at(real time.Time) time.Time {
@@ -76,7 +81,7 @@ func (c *Clock) Real() bool { return c.State() == ClockState{} }
 func (c *Clock) Apply(change Change) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	real := c.real()
+	real := c.real().Round(0) // by the calendar: the monotonic clock sleeps when the machine does
 	tells, frozen := c.state.at(real), !c.state.Frozen.IsZero()
 	if change == (Change{}) || change == (Change{Frozen: change.Frozen}) && *change.Frozen == frozen {
 		return nil

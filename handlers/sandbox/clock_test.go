@@ -66,3 +66,27 @@ func TestClock(t *testing.T) {
 	c.Reset()
 	at("reset", real)
 }
+
+// A clock that stands still tells no time of this process alone, see [time.Time].
+func TestFrozenClockIsOfTheCalendar(t *testing.T) {
+	c := newClock(time.Now, ClockState{})
+	c.Freeze()
+	if at := c.Now(); at != at.Round(0) {
+		t.Error(at)
+	}
+}
+
+// Nobody can stop or resume a clock between its reading the real time and its telling
+// what it makes of that.
+func TestClockReadsTheTimeLocked(t *testing.T) {
+	var c *Clock
+	c = newClock(func() time.Time {
+		if c.mu.TryLock() {
+			c.mu.Unlock()
+			t.Error("the real time is read without the lock")
+		}
+		return earliest
+	}, ClockState{})
+	c.Now()
+	c.Freeze()
+}

@@ -55,6 +55,8 @@ type Options struct {
 	Store storage.Options
 	// Max is how many sandboxes there may be at once; 0: DefaultMax.
 	Max int
+	// Header goes onto what a sandbox answers without its Server: that it is closed.
+	Header http.Header
 }
 
 // World is what a handler is built for.
@@ -122,7 +124,8 @@ const (
 	// journalBytes is what the journal of a sandbox may take, for there are many: room
 	// for as many exchanges as it may have, if they are usual ones.
 	journalBytes = 2 << 20
-	// maxKept is what the snapshots may take together, in bytes.
+	// maxKept is what the snapshots may take together, those that are kept and those
+	// that sandboxes go back to, in bytes. One of both kinds counts once.
 	maxKept = 512 << 20
 )
 
@@ -134,7 +137,7 @@ var (
 	ErrSpec     = errors.New("no such sandbox can be")
 	ErrFixture  = errors.New("the fixture cannot be loaded")
 	ErrLimit    = errors.New("there are as many as there may be")
-	ErrMain     = errors.New("main is the server's own world, which can be neither reset nor deleted, and expires with the server")
+	ErrMain     = errors.New("main is the server's own world: it has the server's settings, expires with it, and can be neither reset nor deleted")
 	ErrLasting  = errors.New("the store of main outlives the server: its clock and its authentication stay")
 	ErrSealed   = errors.New("the store of main outlives the server: without a token it is not given to other users of the machine")
 	ErrNoOrigin = errors.New("main was not created from anything that it could be compared with")
@@ -162,6 +165,7 @@ type Host struct {
 	o     Options
 	judge func(*exchange.Exchange)
 	kinds map[From]*kind
+	close func() error
 
 	mu        sync.Mutex
 	dir       string // of the stores' files; made with the first
@@ -169,7 +173,8 @@ type Host struct {
 	files     int
 	sandboxes map[string]*Sandbox
 	snapshots map[string]*Snapshot
-	kept      int // bytes
+	held      map[*Snapshot]int // by how many: the names that it has, and the sandboxes that go back to it
+	kept      int               // bytes of what is held
 	closed    bool
 }
 
@@ -185,7 +190,8 @@ func NewHost(o Options) *Host {
 	if o.Max == 0 {
 		o.Max = DefaultMax
 	}
-	h := &Host{o: o, kinds: map[From]*kind{Demo: {}, Empty: {}}, sandboxes: map[string]*Sandbox{}, snapshots: map[string]*Snapshot{}}
+	h := &Host{o: o, kinds: map[From]*kind{Demo: {}, Empty: {}}, sandboxes: map[string]*Sandbox{}, snapshots: map[string]*Snapshot{}, held: map[*Snapshot]int{}}
+	h.close = sync.OnceValue(h.end)
 	byName := sync.OnceValue(func() map[string]*exchange.Contract {
 		contracts, _ := o.Contracts() // without them nothing is judged; that they parse is a matter of tests
 		m := map[string]*exchange.Contract{}
@@ -407,8 +413,35 @@ func (h *Host) add(s *Sandbox) error {
 	case len(h.sandboxes) >= h.o.Max && s.name != Main:
 		return &refusal{ErrLimit, fmt.Sprintf("there are %d sandboxes, and no more may be", h.o.Max)}
 	}
+	if s.origin != nil {
+		if err := h.hold(s.origin); err != nil {
+			return err
+		}
+	}
 	h.sandboxes[s.name] = s
 	return nil
+}
+
+// hold has one more name or sandbox hold a snapshot. It is called with mu locked.
+// Errors: ErrLimit.
+func (h *Host) hold(s *Snapshot) error {
+	if h.held[s] == 0 {
+		size := len(s.Image.Bytes())
+		if h.kept+size > maxKept {
+			return &refusal{ErrLimit, fmt.Sprintf("the snapshots, and what sandboxes go back to, may take %d bytes together", maxKept)}
+		}
+		h.kept += size
+	}
+	h.held[s]++
+	return nil
+}
+
+// letGo is the reverse of hold.
+func (h *Host) letGo(s *Snapshot) {
+	if h.held[s]--; h.held[s] == 0 {
+		h.kept -= len(s.Image.Bytes())
+		delete(h.held, s)
+	}
 }
 
 // remove forgets a sandbox, unless another has its name by now.
@@ -417,6 +450,7 @@ func (h *Host) remove(s *Sandbox) {
 	defer h.mu.Unlock()
 	if h.sandboxes[s.name] == s {
 		delete(h.sandboxes, s.name)
+		h.letGo(s.origin)
 	}
 }
 
@@ -462,18 +496,18 @@ func (h *Host) Keep(name string, s *Snapshot, replace bool) error {
 	if had != nil && !replace {
 		return &refusal{ErrExists, fmt.Sprintf("there is a snapshot called %q", name)}
 	}
-	grows := len(s.Image.Bytes())
 	if had != nil {
-		grows -= len(had.Image.Bytes())
+		h.letGo(had)
 	} else if len(h.snapshots) == maxSnapshots {
 		return &refusal{ErrLimit, fmt.Sprintf("there are %d snapshots, and no more may be", maxSnapshots)}
 	}
-	if h.kept+grows > maxKept {
-		return &refusal{ErrLimit, fmt.Sprintf("the snapshots may take %d bytes together", maxKept)}
+	err := h.hold(s)
+	if err == nil {
+		h.snapshots[name] = s
+	} else if had != nil {
+		_ = h.hold(had) // for which there was room before
 	}
-	h.kept += grows
-	h.snapshots[name] = s
-	return nil
+	return err
 }
 
 // Snapshot gives a snapshot that is kept. Errors: ErrNotFound.
@@ -502,15 +536,17 @@ func (h *Host) Forget(name string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.snapshots[name] == s {
-		h.kept -= len(s.Image.Bytes())
+		h.letGo(s)
 		delete(h.snapshots, name)
 	}
 	return nil
 }
 
 // Close ends every sandbox but main, which is its server's, and removes all files.
-// Whoever follows a journal is let go.
-func (h *Host) Close() error {
+// Whoever follows a journal is let go. Closing twice is closing once.
+func (h *Host) Close() error { return h.close() }
+
+func (h *Host) end() error {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
@@ -529,6 +565,12 @@ func (h *Host) Close() error {
 		h.dir = ""
 	}
 	return errors.Join(errs...)
+}
+
+// say answers a request that no Server answers.
+func (h *Host) say(w http.ResponseWriter, text string, status int) {
+	maps.Copy(w.Header(), h.o.Header)
+	http.Error(w, text, status)
 }
 
 // newJournal makes the journal of a world that may take as many bytes; 0: as many as

@@ -206,6 +206,10 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	more, err := one.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.kept = maxKept - len(s.Image.Bytes())
 	if err := h.Keep("last", s, false); err != nil {
 		t.Error(err)
@@ -216,7 +220,13 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	if err := h.Keep("last", s, true); err != nil {
 		t.Errorf("in place of itself: %v", err)
 	}
-	if err := h.Keep("more", s, false); !errors.Is(err, ErrLimit) {
+	if err := h.Keep("again", s, false); err != nil {
+		t.Errorf("by another name: %v", err)
+	}
+	if err := h.Forget("again"); err != nil {
+		t.Error(err)
+	}
+	if err := h.Keep("more", more, false); !errors.Is(err, ErrLimit) {
 		t.Error(err)
 	}
 	if err := h.Forget("last"); err != nil {
@@ -225,8 +235,106 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	if err := h.Forget("last"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
-	if err := h.Keep("more", s, false); err != nil {
+	if err := h.Keep("more", more, false); err != nil {
 		t.Error(err)
+	}
+}
+
+// What sandboxes go back to counts as the snapshots do, and once, whoever else has it.
+func TestOriginsAreBounded(t *testing.T) {
+	h := testHost(t, 0)
+	create := func(spec Spec) *Sandbox {
+		t.Helper()
+		s, err := h.Create(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	kept := func(when string, want int) {
+		t.Helper()
+		if h.kept != want {
+			t.Errorf("%s: %d bytes are kept, want %d", when, h.kept, want)
+		}
+	}
+	one := create(Spec{Name: "one"})
+	image := len(one.origin.Image.Bytes())
+	two := create(Spec{})
+	kept("two of a kind", image)
+	s, err := two.Snapshot(t.Context())
+	if err == nil {
+		err = h.Keep("two", s, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := len(s.Image.Bytes())
+	of := create(Spec{From: OfSnapshot, Source: "two"})
+	kept("one of a snapshot", image+size)
+	if err := h.Forget("two"); err != nil {
+		t.Error(err)
+	}
+	kept("the snapshot has no name any more", image+size)
+	if err := of.Close(); err != nil {
+		t.Error(err)
+	}
+	kept("and no sandbox", image)
+
+	h.kept += maxKept
+	if _, err := h.Create(t.Context(), Spec{Name: "fork", From: OfSandbox, Source: "one"}); !errors.Is(err, ErrLimit) {
+		t.Errorf("a fork that there is no room for: %v", err)
+	}
+	if _, err := h.Get("fork"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("it is there: %v", err)
+	}
+	create(Spec{Name: "three"})
+	h.kept -= maxKept
+	kept("three of a kind", image)
+	create(Spec{Name: "fork", From: OfSandbox, Source: "one"})
+	for _, s := range h.List() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	kept("all are closed", 0)
+	if len(h.held) > 0 {
+		t.Errorf("held: %v", h.held)
+	}
+}
+
+// A snapshot that there is no room for leaves the one in whose place it was to be.
+func TestKeepLeavesWhatWasThere(t *testing.T) {
+	h := testHost(t, 0)
+	one, err := h.Create(t.Context(), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := one.Snapshot(t.Context())
+	if err == nil {
+		err = h.Keep("s", was, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = one.View(func(store *storage.Store) error {
+		_, err := store.Directory("acme").Seed(t.Context(), storage.Actor{}, storage.Seed{Records: map[storage.RecordKind][]storage.Record{
+			"thing": {{ID: "1", Name: "large", Document: []byte(`{"x":"` + strings.Repeat("x", 100_000) + `"}`)}},
+		}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	large, err := one.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.kept = maxKept
+	if err := h.Keep("s", large, true); !errors.Is(err, ErrLimit) {
+		t.Errorf("kept: %v", err)
+	}
+	if is, err := h.Snapshot("s"); is != was || err != nil || h.held[was] != 1 || h.kept != maxKept {
+		t.Errorf("%v, %v, held %d, %d bytes", is, err, h.held[was], h.kept)
 	}
 }
 

@@ -185,13 +185,13 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, api string) {
 	}
 	s.mu.RUnlock()
 	if l == nil {
-		http.Error(w, ErrClosed.Error(), http.StatusNotFound)
+		s.host.say(w, ErrClosed.Error(), http.StatusNotFound)
 		return
 	}
 	defer l.requests.Done()
 	h, err := l.served.Load().handler(api)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		s.host.say(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	if !s.clock.Real() {
