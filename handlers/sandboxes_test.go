@@ -164,7 +164,7 @@ func useWorld(t *testing.T, s *sandbox.Sandbox, i int, start time.Time) {
 	expect(ask(s, "GET", "/node/api/users/current", "", basicAuth("Bob", fmt.Sprintf("changed-%d", i)), mark), 200)
 	expect(ask(s, "GET", "/node/api/users/current", "", basicAuth("Bob", "qwerty"), mark), 401)
 	if i%3 == 0 {
-		if err := s.SetAuthentication(edge.Off); err != nil {
+		if err := s.Change(sandbox.Changes{Authentication: edge.Off}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -253,7 +253,7 @@ func TestClockGoverns(t *testing.T) {
 		},
 		{
 			"Applivery's limit of requests", func(s *sandbox.Sandbox) *httptest.ResponseRecorder {
-				if err := s.SetSettings([]byte(`{"applivery":{"rateLimit":1}}`)); err != nil {
+				if err := s.Change(sandbox.Changes{Settings: []byte(`{"applivery":{"rateLimit":1}}`)}); err != nil {
 					t.Error(err)
 				}
 				return ask(s, "POST", "/v1/auth/login", login)
@@ -439,7 +439,7 @@ func TestSandboxFrom(t *testing.T) {
 		t.Errorf("%+v, %v", differences, err)
 	}
 
-	if err := loaded.SetAuthentication(edge.Off); err != nil {
+	if err := loaded.Change(sandbox.Changes{Authentication: edge.Off}); err != nil {
 		t.Error(err)
 	}
 	if _, err := loaded.Faults().Add(sandbox.FaultSpec{Cut: edge.CutBefore}); err != nil {
@@ -482,13 +482,13 @@ func TestSandboxExpires(t *testing.T) {
 	if _, err := h.Get(used.Name()); err != nil {
 		t.Error(err)
 	}
-	if err := used.SetTTL(time.Millisecond); err != nil {
+	if err := used.Change(sandbox.Changes{TTL: new(time.Millisecond)}); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := used.Journal().Follow(t.Context(), 1000, journal.Query{}); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("a shorter time to live: %v", err)
 	}
-	if err := used.SetTTL(time.Minute); err != nil {
+	if err := used.Change(sandbox.Changes{TTL: new(time.Minute)}); !errors.Is(err, sandbox.ErrClosed) {
 		t.Errorf("of one that is closed: %v", err)
 	}
 	if err := used.Reset(t.Context()); !errors.Is(err, sandbox.ErrClosed) {

@@ -46,8 +46,13 @@ type workbench struct {
 
 func newWorkbench(tb testing.TB, w handlers.WorkbenchOptions) *workbench {
 	tb.Helper()
+	return newWorkbenchOf(tb, handlers.Options{}, w)
+}
+
+func newWorkbenchOf(tb testing.TB, o handlers.Options, w handlers.WorkbenchOptions) *workbench {
+	tb.Helper()
 	store := storage.Options{Path: filepath.Join(tb.TempDir(), "usher.db"), Volatile: true, Hash: password.Params{Memory: cheapMemory, Time: 1, Threads: 1}}
-	b, err := handlers.NewWorkbench(handlers.Options{}, w)
+	b, err := handlers.NewWorkbench(o, w)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -257,6 +262,10 @@ func TestControlAPI(t *testing.T) {
 	w.want(200, "GET", "/sandboxes/one", "")
 	w.want(200, "PATCH", "/sandboxes/one", `{"authentication":"off","settings":{"applivery":{"rateLimit":3}},"ttl":"5m"}`)
 	w.want(400, "PATCH", "/sandboxes/one", `{}`)
+	w.want(400, "PATCH", "/sandboxes/one", `{"authentication":"enforce","ttl":"100h"}`)
+	if a := w.want(200, "GET", "/sandboxes/one", ""); a.member("ttl") != "5m0s" || a.member("authentication") != "off" {
+		t.Errorf("after a change that was refused: %s", a.body)
+	}
 	w.want(409, "PATCH", "/sandboxes/main", `{"ttl":"5m"}`)
 	w.want(409, "PATCH", "/sandboxes/main", `{"settings":{}}`)
 
@@ -519,6 +528,21 @@ func TestSandboxIsReached(t *testing.T) {
 	}
 	if _, err := w.bench.Handler("acme"); err == nil {
 		t.Error("there is an API called acme")
+	}
+}
+
+// Behind a proxy that encrypts, and is trusted, a sandbox is reached by https.
+func TestSandboxIsReachedByHTTPS(t *testing.T) {
+	_, loopback, err := net.ParseCIDR("127.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scheme, proxies := range map[string][]*net.IPNet{"https": {loopback}, "http": nil} {
+		w := newWorkbenchOf(t, handlers.Options{TrustedProxies: proxies}, handlers.WorkbenchOptions{})
+		a := w.want(200, "GET", "/sandboxes/main", "", header("X-Forwarded-Proto", "https"), func(r *http.Request) { r.Host = "localhost" })
+		if a.member("urls", "host") != scheme+"://main.localhost" || a.member("urls", "path") != scheme+"://localhost/_usher/in/main" {
+			t.Errorf("proxies %v: %s", proxies, a.body)
+		}
 	}
 }
 

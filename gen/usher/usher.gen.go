@@ -169,7 +169,7 @@ type AppliverySettings struct {
 	RateLimit *int `json:"rateLimit,omitempty"`
 }
 
-// FaultSpec Which requests go wrong, when, and how. What is left out of the first three counts for every request, unknown paths included. Of `first`, `every` and `probability` there is one at most; without one it is every call.
+// FaultSpec Which requests go wrong, when, and how. What is left out of the first three counts for every request to an API, those to paths that it does not have included. Of `first`, `every` and `probability` there is one at most; without one it is every call.
 type FaultSpec struct {
 	// API The API.
 	//
@@ -548,7 +548,7 @@ type Fault struct {
 	// Example: fault-1
 	ID string `json:"id"`
 
-	// Spec Which requests go wrong, when, and how. What is left out of the first three counts for every request, unknown paths included. Of `first`, `every` and `probability` there is one at most; without one it is every call.
+	// Spec Which requests go wrong, when, and how. What is left out of the first three counts for every request to an API, those to paths that it does not have included. Of `first`, `every` and `probability` there is one at most; without one it is every call.
 	Spec FaultSpec `json:"spec"`
 
 	// Calls How many calls it fitted.

@@ -16,6 +16,7 @@ type Call struct {
 	Request   *http.Request
 	ID        string // the request's id: the caller's own, or made here
 	Source    string // the remote address, without port
+	Encrypted bool   // the caller's own connection is, as far as can be known
 	Principal string // who calls, for the log line; set by API.Authenticate
 	Code      string // the vendor's error code, for the log line; set by the answer
 

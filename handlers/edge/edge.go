@@ -289,7 +289,7 @@ func (a *api) around(op *operation, next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		call := &Call{
 			API: a.Name, Operation: id, Request: r,
-			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), echo: c, writer: c.Response().Writer, start: start, deadline: start.Add(a.options.Timeout),
+			ID: requestID(r.Header.Get(a.RequestID)), Source: c.RealIP(), Encrypted: overTLS(r, a.options.TrustedProxies), echo: c, writer: c.Response().Writer, start: start, deadline: start.Add(a.options.Timeout),
 		}
 		if a.options.Observe != nil {
 			call.keep(r)
@@ -328,7 +328,7 @@ func (a *api) finish(ctx context.Context, r *http.Request, call *Call, rec *reco
 		if err != nil && rec.broken == nil {
 			a.fail(ctx, call, rec, err)
 		}
-		a.head(r, call, rec)
+		a.head(call, rec)
 		body := rec.settle(call.writer.Header(), r.Method, a.JSON)
 		a.observe(call, rec.status, call.writer.Header(), body)
 		if !abort {
@@ -353,7 +353,7 @@ func (a *api) begin(r *http.Request, call *Call, rec *recorder) (io.Writer, erro
 	if call.cut() == CutAfter {
 		return nil, http.ErrAbortHandler
 	}
-	a.head(r, call, rec)
+	a.head(call, rec)
 	header := call.writer.Header()
 	rec.headTo(header)
 	a.observe(call, rec.status, header, nil)
@@ -362,7 +362,7 @@ func (a *api) begin(r *http.Request, call *Call, rec *recorder) (io.Writer, erro
 }
 
 // head puts the headers of every answer onto this one.
-func (a *api) head(r *http.Request, call *Call, rec *recorder) {
+func (a *api) head(call *Call, rec *recorder) {
 	header := call.writer.Header()
 	for name, values := range a.options.Header {
 		header[name] = values
@@ -374,7 +374,7 @@ func (a *api) head(r *http.Request, call *Call, rec *recorder) {
 	for name, values := range call.header {
 		header[name] = values
 	}
-	if overTLS(r, a.options.TrustedProxies) {
+	if call.Encrypted {
 		secureCookies(header)
 		secureCookies(rec.header)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/handlers/edge"
 	"usher/storage"
 )
 
@@ -176,7 +178,7 @@ func TestHostIsBounded(t *testing.T) {
 		}
 	}
 	for what, err := range map[string]error{
-		"reset": main.Reset(t.Context()), "close": main.Close(), "ttl": main.SetTTL(time.Hour), "settings": main.SetSettings([]byte("{}")),
+		"reset": main.Reset(t.Context()), "close": main.Close(), "ttl": main.Change(Changes{TTL: new(time.Hour)}), "settings": main.Change(Changes{Settings: []byte("{}")}),
 	} {
 		if !errors.Is(err, ErrMain) {
 			t.Errorf("%s main: %v", what, err)
@@ -237,6 +239,36 @@ func TestSnapshotsAreBounded(t *testing.T) {
 	}
 	if err := h.Keep("more", more, false); err != nil {
 		t.Error(err)
+	}
+}
+
+// Of changes one of which cannot be none is made.
+func TestChangesAreMadeTogether(t *testing.T) {
+	h := testHost(t, 0)
+	h.o.CheckSettings = func(settings json.RawMessage) error {
+		if string(settings) != "{}" {
+			return errors.New("no settings")
+		}
+		return nil
+	}
+	s, err := h.Create(t.Context(), Spec{TTL: time.Minute, Authentication: edge.Observing})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []Changes{
+		{TTL: new(time.Hour), Authentication: edge.Off, Settings: []byte("[]")},
+		{TTL: new(MaxTTL + 1), Authentication: edge.Off, Settings: []byte("{}")},
+		{TTL: new(time.Duration(0)), Authentication: edge.Off},
+	} {
+		if err := s.Change(bad); !errors.Is(err, ErrSpec) || s.TTL() != time.Minute || s.Authentication() != edge.Observing || s.Settings() != nil {
+			t.Errorf("%+v: %v; it has %s, %s, %s", bad, err, s.TTL(), s.Authentication(), s.Settings())
+		}
+	}
+	if err := s.Change(Changes{}); err != nil || s.TTL() != time.Minute || s.Authentication() != edge.Observing || s.Settings() != nil {
+		t.Errorf("nothing: %v; it has %s, %s, %s", err, s.TTL(), s.Authentication(), s.Settings())
+	}
+	if err := s.Change(Changes{TTL: new(time.Hour), Authentication: edge.Off, Settings: []byte("{}")}); err != nil || s.TTL() != time.Hour || s.Authentication() != edge.Off || string(s.Settings()) != "{}" {
+		t.Errorf("all: %v; it has %s, %s, %s", err, s.TTL(), s.Authentication(), s.Settings())
 	}
 }
 

@@ -284,16 +284,6 @@ func (s *Sandbox) Authentication() edge.Authentication {
 	return s.authentication.Load().(edge.Authentication)
 }
 
-// SetAuthentication says whether callers are asked who they are, from the next
-// request on. Errors: ErrLasting.
-func (s *Sandbox) SetAuthentication(a edge.Authentication) error {
-	if s.lasting && a != edge.Enforce {
-		return ErrLasting
-	}
-	s.authentication.Store(a)
-	return nil
-}
-
 // SetClock changes the clock. Errors: ErrLasting, ErrTime.
 func (s *Sandbox) SetClock(c Change) error {
 	if s.lasting {
@@ -312,13 +302,26 @@ func (s *Sandbox) Settings() json.RawMessage {
 	return s.live.served.Load().settings
 }
 
-// SetSettings replaces the vendors' settings. Requests under way go on under the
-// old ones. Errors: ErrMain, ErrSpec, ErrClosed.
-func (s *Sandbox) SetSettings(settings json.RawMessage) error {
-	if s.origin == nil {
+// Changes are what is to be different about a sandbox. What is zero stays as it is.
+type Changes struct {
+	TTL            *time.Duration // how long it is kept without use, up to MaxTTL
+	Authentication edge.Authentication
+	Settings       json.RawMessage // the vendors', in the place of all that it has
+}
+
+// Change changes the sandbox, from the next request on: those under way go on under
+// the settings that they came under. If one of the changes cannot be, none is made.
+// Errors: ErrMain, ErrLasting, ErrSpec, ErrClosed.
+func (s *Sandbox) Change(c Changes) error {
+	switch {
+	case s.origin == nil && (c.TTL != nil || c.Settings != nil):
 		return ErrMain
+	case s.lasting && c.Authentication != "" && c.Authentication != edge.Enforce:
+		return ErrLasting
+	case c.TTL != nil && (*c.TTL <= 0 || *c.TTL > MaxTTL):
+		return fmt.Errorf("%w: it is kept for some time, and %s at most", ErrSpec, MaxTTL)
 	}
-	if err := s.host.checkSettings(settings); err != nil {
+	if err := s.host.checkSettings(c.Settings); err != nil {
 		return err
 	}
 	s.mu.RLock()
@@ -326,7 +329,17 @@ func (s *Sandbox) SetSettings(settings json.RawMessage) error {
 	if s.live == nil {
 		return ErrClosed
 	}
-	s.live.served.Store(s.build(s.live, settings))
+	if c.Settings != nil {
+		s.live.served.Store(s.build(s.live, c.Settings))
+	}
+	if c.Authentication != "" {
+		s.authentication.Store(c.Authentication)
+	}
+	if c.TTL != nil {
+		s.use()
+		s.ttl.Store(int64(*c.TTL))
+		s.expiry.Reset(*c.TTL)
+	}
 	return nil
 }
 
@@ -470,25 +483,6 @@ func (s *Sandbox) Expires() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, s.used.Load()).Add(s.TTL()).UTC()
-}
-
-// SetTTL says how long the world is kept without use, up to MaxTTL. Errors:
-// ErrMain, ErrSpec.
-func (s *Sandbox) SetTTL(ttl time.Duration) error {
-	switch {
-	case s.origin == nil:
-		return ErrMain
-	case ttl <= 0 || ttl > MaxTTL:
-		return fmt.Errorf("%w: it is kept for some time, and %s at most", ErrSpec, MaxTTL)
-	}
-	s.use()
-	s.ttl.Store(int64(ttl))
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.live != nil {
-		s.expiry.Reset(ttl)
-	}
-	return nil
 }
 
 // keep has the world end once nobody has used it for its time. It is called with mu

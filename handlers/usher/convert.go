@@ -107,7 +107,7 @@ func sandboxOf(ctx context.Context, b *sandbox.Sandbox) (gen.Sandbox, error) {
 func urlsOf(ctx context.Context, name string) gen.URLs {
 	call := edge.CallFrom(ctx)
 	scheme := "http"
-	if call.Request.TLS != nil {
+	if call.Encrypted {
 		scheme = "https"
 	}
 	host := call.Request.Host

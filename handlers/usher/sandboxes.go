@@ -59,28 +59,21 @@ func (s *server) ChangeSandbox(ctx context.Context, r gen.ChangeSandboxRequestOb
 	if err != nil {
 		return nil, err
 	}
+	c := sandbox.Changes{Authentication: edge.Authentication(given(r.Body.Authentication))}
 	if r.Body.TTL != nil {
 		ttl, err := duration("ttl", r.Body.TTL)
-		if err == nil {
-			err = b.SetTTL(ttl)
-		}
 		if err != nil {
 			return nil, err
 		}
+		c.TTL = &ttl
 	}
 	if r.Body.Settings != nil {
-		settings, err := json.Marshal(r.Body.Settings)
-		if err == nil {
-			err = b.SetSettings(settings)
-		}
-		if err != nil {
+		if c.Settings, err = json.Marshal(r.Body.Settings); err != nil {
 			return nil, err
 		}
 	}
-	if r.Body.Authentication != nil {
-		if err := b.SetAuthentication(edge.Authentication(*r.Body.Authentication)); err != nil {
-			return nil, err
-		}
+	if err := b.Change(c); err != nil {
+		return nil, err
 	}
 	answer, err := sandboxOf(ctx, b)
 	return gen.ChangeSandbox200JSONResponse(answer), err
