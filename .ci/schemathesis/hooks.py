@@ -483,7 +483,11 @@ EXCLUDED = [
         "gin, which Milvus is built on, answers 404 to a verb that a path does not have",
     ),
     (
-        RejectedPositiveData, "usher", detailed("No such sandbox can be: ", "No such fault can be: ", "The contract declares no such answer", "Compare with "),
+        RejectedPositiveData, "usher",
+        detailed(
+            "No such sandbox can be: ", "The fixture cannot be loaded: ", "No such fault can be: ",
+            "The contract declares no such answer", "Compare with ",
+        ),
         "which members go together, and which operation declares which status, is nothing that a schema can say",
     ),
     (
@@ -491,7 +495,7 @@ EXCLUDED = [
         "whether a number is more than another is nothing that a schema can say",
     ),
     (
-        RejectedPositiveData, "usher", detailed("A clock tells ", "Advance is longer ", "Delay is longer ", "Ttl is longer "),
+        RejectedPositiveData, "usher", detailed("A clock tells ", "Advance is longer ", "Delay is longer ", "Ttl is longer ", "Ttl: "),
         "any number may be a time or a duration, and a clock has its bounds",
     ),
     (
