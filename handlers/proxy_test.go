@@ -538,7 +538,7 @@ func TestProxyRefusesWhatDoesNotEnd(t *testing.T) {
 			if response.StatusCode != http.StatusInternalServerError || response.Header.Get(proxy.Header) == "" {
 				t.Errorf("%s, %v", response.Status, response.Header)
 			}
-			if judged(); !strings.Contains(w.log.String(), `"refused":"answer"`) {
+			if judged(); !strings.Contains(w.log.String(), `"refused":"answer"`) || strings.Contains(w.log.String(), "incomplete") {
 				t.Errorf("the log: %s", w.log)
 			}
 		})

@@ -58,8 +58,11 @@ wants a server as it was installed, to be thrown away afterwards (pristine).
 The password of --user NAME:PASSWORD can be read by every user of this machine. With
 --user NAME alone it is taken from ` + conformPassword + `, or asked for.
 
+A run ends early if the server refuses the administrator twice, whom more attempts
+might lock out, or does not answer the first request of three scripts in a row.
+
 The exit code is 0 if nothing failed, 2 if something did or --fail-under is not
-reached, and 1 if nothing could be said.`,
+reached, and 1 if nothing could be said, or not all because the run has ended early.`,
 		Example: "  usher conform --api milvus --url http://127.0.0.1:19530 --user root\n" +
 			"  usher conform --api fusion --url https://fusion.example --user admin --report html=fusion.html --coverage\n" +
 			"  usher conform --api saymon --list",
@@ -144,7 +147,7 @@ func runConform(cmd *cobra.Command, s conformSettings, secret string) error {
 	}
 	progress := newProgress(cmd.ErrOrStderr())
 	o.Progress = progress.tell
-	report := suite.Run(cmd.Context(), o)
+	report := runSuite(cmd.Context(), cmd.ErrOrStderr(), suite, o)
 	if err := writeConform(cmd.OutOrStdout(), report); err != nil {
 		return err
 	}
@@ -152,12 +155,26 @@ func runConform(cmd *cobra.Command, s conformSettings, secret string) error {
 	switch {
 	case err != nil && !errors.As(err, new(foundError)), report.Count(conform.Failed) > 0:
 		return err
+	case report.Interrupted != "":
+		return errors.New(report.Interrupted)
 	case report.Count(conform.Passed) == 0:
 		return errors.New("no script was run")
-	case cmd.Context().Err() != nil:
-		return cmd.Context().Err()
 	}
 	return err
+}
+
+// runSuite runs the scripts, and tells who interrupts it why it has not ended yet.
+func runSuite(ctx context.Context, stderr io.Writer, suite *conform.Suite, o conform.Options) *conform.Report {
+	told := make(chan struct{})
+	goesOn := context.AfterFunc(ctx, func() {
+		_, _ = io.WriteString(stderr, "\ninterrupted: what was made is removed; interrupt once more to leave it\n")
+		close(told)
+	})
+	report := suite.Run(ctx, o)
+	if !goesOn() {
+		<-told
+	}
+	return report
 }
 
 // prepare finds the scripts and what they are held against.
@@ -277,6 +294,9 @@ func writeConform(w io.Writer, r *conform.Report) error {
 	if err := r.WriteTable(&b); err != nil {
 		return err
 	}
+	if r.Interrupted != "" {
+		fmt.Fprintf(&b, "\nended early: %s\n", r.Interrupted)
+	}
 	fmt.Fprintf(&b, "\nscripts: %d passed, %d failed, %d skipped in %.1f s\n", r.Count(conform.Passed), r.Count(conform.Failed), r.Count(conform.Skipped), r.Seconds)
 	_, err := io.WriteString(w, onTerminal(b.String()))
 	return err
@@ -347,6 +367,9 @@ func (s reporting) check() error {
 		}
 		if _, err := os.Stat(filepath.Dir(file)); err != nil { // and not after a run of minutes
 			return fmt.Errorf("--report: %w", err)
+		}
+		if is, err := os.Stat(file); err == nil && is.IsDir() {
+			return fmt.Errorf("--report: %s is a folder", file)
 		}
 	}
 	if !(s.failUnder >= 0 && s.failUnder <= 100) { // not a number is neither

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/pem"
 	"encoding/xml"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,6 +160,43 @@ func TestConformOwnScripts(t *testing.T) {
 	}
 }
 
+// A sandbox is a server like others, be it reached by its path.
+func TestConformInASandbox(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir, nil, "--demo")
+	send(t, "POST", p.url+"/_usher/sandboxes", `{"name":"other"}`, header("Content-Type", "application/json"))
+	for api, user := range map[string]string{"fusion": "admin:Fusion4dmin", "saymon": "admin:saymon-admin"} {
+		outputOf(t, dir, 0, "conform", "--api", api, "--url", p.url+"/_usher/in/other", "--user", user, "--only", "^session")
+	}
+}
+
+// A wrong password ends the run, which has found nothing then, and is told of without
+// it.
+func TestConformWrongPassword(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir, nil, "--demo")
+	said := outputOf(t, dir, 1, "conform", "--api", "milvus", "--url", p.url, "--user", "root:n0t-the-Passw0rd", "--report", "junit=report.xml", "--report", "json=report.json")
+	junit, err := os.ReadFile(filepath.Join(dir, "report.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := conform.ReadReport(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const reason = "the server refuses the administrator (401, 2 times)"
+	if !strings.Contains(said, "usher: "+reason) || !strings.Contains(said, "ended early: "+reason) || !strings.Contains(string(junit), reason) || strings.Contains(said+string(junit)+string(text), "n0t-the") {
+		t.Error(said)
+	}
+	if r.Interrupted == "" || r.Count(conform.Failed)+r.Count(conform.Passed) > 0 || r.Sum().Failed > 0 || !strings.Contains(string(junit), `failures="0"`) {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestConformRefuses(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
@@ -183,6 +223,7 @@ func TestConformRefuses(t *testing.T) {
 		{"no script is called like", []string{"--api", "fusion", "--only", "nothing-is"}},
 		{"form=file", []string{"--api", "fusion", "--report", "html"}},
 		{"form=file", []string{"--api", "fusion", "--report", "pdf=x"}},
+		{"empty is a folder", []string{"--api", "fusion", "--report", "html=" + empty}},
 		{"--report: stat nowhere", []string{"--api", "fusion", "--report", "html=nowhere/report.html"}},
 		{"in percent", []string{"--api", "fusion", "--fail-under", "101"}},
 		{"no script: there is no file", []string{"--api", "fusion", "--scripts", empty}},
@@ -226,12 +267,17 @@ send GET /node/api/users/current -basic $ADMIN:$ADMIN_PASSWORD
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	told := false
 	for said := bufio.NewScanner(stderr); said.Scan(); {
 		if strings.Contains(said.Text(), "passed first") {
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)
 			}
 		}
+		told = told || strings.Contains(said.Text(), "interrupt once more")
+	}
+	if !told {
+		t.Error("nobody says why it has not ended at once")
 	}
 	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 1 {
 		t.Error(cmd.ProcessState)
@@ -249,5 +295,49 @@ send GET /node/api/users/current -basic $ADMIN:$ADMIN_PASSWORD
 	}
 	if a := send(t, "GET", p.url+"/node/api/users", "", basic("admin", "saymon-admin")); strings.Contains(a.body, `"login":"eve`) {
 		t.Errorf("what was made is still there: %s", a)
+	}
+}
+
+// Who interrupts a run once more does not wait until all is gone.
+func TestConformIsInterruptedTwice(t *testing.T) {
+	dir := t.TempDir()
+	reached, over := make(chan string), make(chan struct{})
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		reached <- r.Method
+		if r.Method == http.MethodDelete {
+			<-over
+		}
+	}))
+	defer target.Close()
+	defer close(over)
+	script := "defer DELETE /node/api/users/1\nsend POST /node/api/users\nadvance 1h\nsend GET /node/api/users\n"
+	if err := os.WriteFile(filepath.Join(dir, "waits.txtar"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, dir, nil, "conform", "--api", "saymon", "--scripts", dir, "--url", target.URL, "--wait", "1h")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- cmd.Wait() }()
+	for _, want := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} { // the first is whether there is a server
+		select {
+		case got := <-reached:
+			if got != want {
+				t.Fatalf("%s, and not %s", got, want)
+			}
+		case err := <-ended:
+			t.Fatalf("it has ended before %s: %v: %s", want, err, &said)
+		}
+		if want != http.MethodGet {
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := <-ended; err == nil || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("%v: %s", err, &said)
 	}
 }

@@ -112,6 +112,9 @@ write the schema, too.`,
 
 // checkTargets refuses what is not to be written over.
 func checkTargets(db, file, schema string, replace bool) error {
+	if schema == "-" {
+		return errors.New("--schema: it names a file")
+	}
 	if file != "-" && schema != "" && filepath.Clean(file) == filepath.Clean(schema) {
 		return fmt.Errorf("--schema %s: the users go there", schema)
 	}

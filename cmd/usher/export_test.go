@@ -57,6 +57,7 @@ func TestExportAndServe(t *testing.T) {
 		{"--replace usher.db", "usher.db is the store itself"},
 		{"--schema usher.db other.yaml", "usher.db is the store itself"},
 		{"--schema other.yaml ./other.yaml", "the users go there"},
+		{"--schema - other.yaml", "it names a file"},
 		{"--schema milvus.yaml other.yaml", "there is another file milvus.yaml already; --replace takes its place"},
 		{"--replace schema", "schema is no file"},
 	} {

@@ -22,12 +22,21 @@ func main() {
 }
 
 // code runs the program and gives its exit code: 0, 1 if it failed, 2 if a check
-// found something. An interrupt, SIGTERM or a
-// terminal that closes ends it in good order, a second one at once.
+// found something. An interrupt, SIGTERM or a terminal that closes ends it in good
+// order, a second one at once.
 func code() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-signals
+		cancel()
+		// Left to itself, the second would be ignored where a shell has started the
+		// program in the background.
+		<-signals
+		os.Exit(1)
+	}()
 	log.SetOutput(io.Discard) // where http.Transport quotes what a target sends unasked; ours is log/slog
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "usher:", err)

@@ -159,7 +159,8 @@ func (s *proxySettings) run(ctx context.Context, stdout, stderr io.Writer) (err 
 		go cert.watch(ctx, reloadInterval, o.Logger)
 	}
 
-	if o.Journal, err = s.serveJournal(ctx, o.Logger); err != nil {
+	var journalAt string
+	if o.Journal, journalAt, err = s.serveJournal(ctx, o.Logger); err != nil {
 		return err
 	}
 	seen := newVerdicts(s.api, title, o)
@@ -173,7 +174,7 @@ func (s *proxySettings) run(ctx context.Context, stdout, stderr io.Writer) (err 
 		servers[i].DisableGeneralOptionsHandler = true                     // and answers OPTIONS *
 		listeners[i].Listener = counted{l.Listener, open, s.listening.encrypted()}
 	}
-	if err := ready.write(urls(s.listening, listeners, []handlers.Summary{{Name: s.api}})); err != nil {
+	if err := ready.write(urls(s.listening, listeners, []handlers.Summary{{Name: s.api}}), journalAt); err != nil {
 		return err
 	}
 	for _, l := range listeners {
@@ -188,23 +189,23 @@ func (s *proxySettings) run(ctx context.Context, stdout, stderr io.Writer) (err 
 	return s.report(ctx, stdout, p, seen, o.Logger)
 }
 
-// serveJournal makes the journal and serves it until ctx is done; without an address
-// there is none.
-func (s *proxySettings) serveJournal(ctx context.Context, logger *slog.Logger) (*journal.Journal, error) {
+// serveJournal makes the journal and serves it at a URL until ctx is done; without an
+// address there is none.
+func (s *proxySettings) serveJournal(ctx context.Context, logger *slog.Logger) (j *journal.Journal, at string, err error) {
 	if s.journal == "" {
-		return nil, nil //nolint:nilnil // no journal is what was asked for
+		return nil, "", nil
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.journal)
 	if err != nil {
-		return nil, fmt.Errorf("--journal: %w", err)
+		return nil, "", fmt.Errorf("--journal: %w", err)
 	}
 	if !isLoopback(l.Addr()) {
-		return nil, errors.Join(fmt.Errorf("--journal: %s is not loopback", l.Addr()), l.Close())
+		return nil, "", errors.Join(fmt.Errorf("--journal: %s is not loopback", l.Addr()), l.Close())
 	}
-	j := journal.New(journal.Options{})
+	j = journal.New(journal.Options{})
 	h, err := handlers.JournalOf(j, strings.TrimSuffix(s.target, "/"))
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, "", errors.Join(err, l.Close())
 	}
 	server := newServer(h, logger, usual, newConnections(s.listening.maxConnections, logger), nil, false)
 	context.AfterFunc(ctx, func() {
@@ -212,8 +213,9 @@ func (s *proxySettings) serveJournal(ctx context.Context, logger *slog.Logger) (
 		_ = server.Close()
 	})
 	go func() { _ = server.Serve(l) }()
-	logger.Info("journal", "url", "http://"+l.Addr().String()+"/_usher/sandboxes/main/journal")
-	return j, nil
+	at = "http://" + l.Addr().String() + "/_usher/sandboxes/main/journal"
+	logger.Info("journal", "url", at)
+	return j, at, nil
 }
 
 // report says what was seen, once the proxy has judged it.

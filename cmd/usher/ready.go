@@ -59,15 +59,17 @@ func prepareReady(name string) (*readyFile, error) {
 	return r, nil
 }
 
-// write has the file say that the server is ready: whoever finds it finds it whole.
-func (r *readyFile) write(urls map[string]string) error {
+// write has the file say that the server is ready, where it is reached, and where its
+// journal is, if that is a place of its own: whoever finds it finds it whole.
+func (r *readyFile) write(urls map[string]string, journal string) error {
 	if r.part == nil {
 		return nil
 	}
 	content, err := json.Marshal(struct {
-		PID  int               `json:"pid"`
-		URLs map[string]string `json:"urls"`
-	}{os.Getpid(), urls})
+		PID     int               `json:"pid"`
+		URLs    map[string]string `json:"urls"`
+		Journal string            `json:"journal,omitempty"`
+	}{os.Getpid(), urls, journal})
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,9 @@ import (
 
 // told is what a file of --ready-file holds.
 type told struct {
-	PID  int
-	URLs map[string]string
+	PID     int
+	URLs    map[string]string
+	Journal string
 }
 
 func readReady(t *testing.T, name string) (said told) {
@@ -54,7 +55,7 @@ func TestReadyFile(t *testing.T) {
 	milvus := p.next(t)
 	said := readReady(t, name)
 	want := map[string]string{"all": p.url, "fusion": p.url, "applivery": p.url, "saymon": p.url, "milvus": milvus}
-	if said.PID != p.Process.Pid || !maps.Equal(said.URLs, want) {
+	if said.PID != p.Process.Pid || !maps.Equal(said.URLs, want) || said.Journal != "" {
 		t.Errorf("%+v, pid %d, want %v", said, p.Process.Pid, want)
 	}
 	if is, err := os.Stat(name); err != nil || is.Mode() != 0o600 {

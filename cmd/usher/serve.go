@@ -309,7 +309,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		listeners[i].Listener = counted{l.Listener, open, s.encrypted()}
 	}
 
-	if err := ready.write(urls(s, listeners, handler.Summaries)); err != nil {
+	if err := ready.write(urls(s, listeners, handler.Summaries), ""); err != nil {
 		return err
 	}
 	if isTerminal(stdout) {

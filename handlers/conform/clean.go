@@ -19,6 +19,7 @@ func (x *execution) atEnd(st step) error {
 	if err != nil {
 		return err
 	}
+	r.admin = x.bears(r)
 	for i, h := range r.headers {
 		text, err := x.expand(h.value)
 		if err != nil {
@@ -45,7 +46,13 @@ func (x *execution) left(what string, err error) {
 // there is nothing left to remove. An answer with 2xx is a success if it fits done;
 // nil: any.
 func (x *execution) remove(ctx context.Context, method, path string, r request, body []byte, done *regexp.Regexp) error {
+	if reason := x.stop.over(); r.admin && reason != "" {
+		return errors.New(reason)
+	}
 	e, err := x.exchange(ctx, method, path, r, body)
+	if err == nil && r.admin && x.stop.called(x.Contract, e, false) {
+		x.stop.refuse(e, nil)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -58,7 +65,7 @@ func (x *execution) remove(ctx context.Context, method, path string, r request, 
 
 // clean removes what the script has made, as cleanup says.
 func (x *execution) clean(ctx context.Context, cleanup *Script) {
-	c := newExecution(&Runner{Contract: x.Contract}, cleanup, x.server)
+	c := newExecution(&Runner{Contract: x.Contract, stop: x.stop}, cleanup, x.server)
 	ready := false
 	for _, st := range cleanup.steps {
 		if st.name != "undo" {
@@ -75,7 +82,10 @@ func (x *execution) clean(ctx context.Context, cleanup *Script) {
 			}
 		}
 		for _, e := range slices.Backward(x.history) {
-			if !u.undoes(e) {
+			if ours, err := x.made(u, e); !ours {
+				if err != nil {
+					x.left(u.operation+" in "+x.script.Name, err)
+				}
 				continue
 			}
 			if !ready { // logs in only if there is something to do
@@ -94,9 +104,14 @@ func (x *execution) clean(ctx context.Context, cleanup *Script) {
 
 // prepare does what a cleanup does before it undoes anything.
 func (x *execution) prepare(ctx context.Context) error {
+	defer x.settle()
 	for _, st := range x.script.steps {
 		if st.name != "undo" {
 			if err := x.do(ctx, st); err != nil {
+				x.failed = true
+				if errors.Is(err, errStopped) {
+					err = errors.New(x.stop.over())
+				}
 				return err
 			}
 		}
@@ -104,16 +119,32 @@ func (x *execution) prepare(ctx context.Context) error {
 	return nil
 }
 
-// undoes says whether that exchange has made something which the line undoes.
-func (u undo) undoes(e *exchange.Exchange) bool {
+// made says whether that exchange has made something which the line undoes. Errors: it
+// should have, but the answer is about something else, which is not to be touched.
+func (x *execution) made(u undo, e *exchange.Exchange) (ours bool, err error) {
 	if e.Operation != u.operation || e.Answer.Status/100 != 2 {
-		return false
+		return false, nil
 	}
-	if !u.conditional {
-		return true
+	if u.conditional {
+		if is, err := Member(e.Answer.Body, u.member); err != nil || is != u.is {
+			return false, nil //nolint:nilerr // it is not so
+		}
 	}
-	is, err := Member(e.Answer.Body, u.member)
-	return err == nil && is == u.is
+	for _, p := range u.made {
+		body := e.Request.Body
+		if p.side == exchange.Answer {
+			body = e.Answer.Body
+		}
+		value, _ := Member(body, p.member) // nothing holds nothing
+		if slices.ContainsFunc(x.unique, func(own string) bool { return strings.Contains(value, own) }) {
+			continue
+		}
+		if p.side == exchange.Answer {
+			return false, errors.New("the answer is about somebody else, who stays")
+		}
+		return false, nil
+	}
+	return true, nil
 }
 
 // undo sends the request that undoes another.
@@ -132,5 +163,6 @@ func (x *execution) undo(ctx context.Context, u undo, e *exchange.Exchange) erro
 	if body != nil {
 		body = []byte(text)
 	}
+	u.send.admin = x.bears(u.send)
 	return x.remove(ctx, method, path, u.send, body, u.done)
 }

@@ -8,7 +8,8 @@
 // itself, but for an administrator's.
 //
 //	needs WORD…          what the script asks of its server, in its first line
-//	unique NAME PREFIX   sets $NAME to PREFIX and some letters that no other run has
+//	unique NAME PREFIX   sets $NAME to PREFIX and some letters that no other run has;
+//	                     with -uuid for PREFIX to a UUID, partly in capitals
 //	send METHOD PATH     sends a request and prints status, Content-Type and body
 //	     [-basic USER:PASSWORD] [-bearer TOKEN] [-header 'NAME: VALUE'] [-type MEDIA]
 //	     [-show HEADER]  prints this header of the answer too
@@ -36,13 +37,15 @@
 // A script called cleanup is none of a behaviour: it says how what the others make
 // goes again. What is before its first undo runs once, if there is anything to do.
 //
-//	undo OPERATION [-when PATH=VALUE] [-done PATTERN] METHOD PATH [flags] [FILE]
+//	undo OPERATION [-when PATH=VALUE] [-made PATH] [-done PATTERN] METHOD PATH [flags] [FILE]
 //	                     after each script, for each request of OPERATION that was
 //	                     answered with 2xx (and VALUE at PATH), the last one first,
 //	                     sends this; {answer.PATH} and {request.PATH} are taken
 //	                     from the bodies of that answer and its request, {request}
-//	                     is the whole. It has succeeded with 404, or with 2xx and a
-//	                     body that PATTERN finds
+//	                     is the whole. With -made it is for what is the script's
+//	                     own alone: what is at PATH (request.a.b, answer.a.b, or
+//	                     both) holds a value that unique has set. It has succeeded
+//	                     with 404, or with 2xx and a body that PATTERN finds
 //
 // The commands are those of rogpeppe's testscript, as far as they are needed. It is
 // not testscript itself since that keeps each script's files, passwords included,
@@ -99,14 +102,15 @@ func (s *Suite) Pick(o Options) (run []*Script, skipped map[string]string) {
 }
 
 // Run runs the scripts one after another against one server, and removes what
-// they have made. When ctx is done, the rest is skipped.
+// they have made. When ctx is done, the rest is skipped, and so it is if the server
+// refuses the administrator from the beginning, or does not answer any more.
 func (s *Suite) Run(ctx context.Context, o Options) *Report {
 	report := &Report{
 		Command: "conform", API: s.API, Title: o.Title, Target: o.Server.URL, Product: o.Product,
 		Began: time.Now().UTC().Truncate(time.Second),
 	}
 	began := time.Now()
-	r := &Runner{Contract: o.Contract, Tally: NewTally(o.Contract)}
+	r := &Runner{Contract: o.Contract, Tally: NewTally(o.Contract), stop: new(stop)}
 	scripts, skipped := s.Pick(o)
 	todo, done := 0, 0
 	for _, script := range scripts {
@@ -132,6 +136,8 @@ func (s *Suite) Run(ctx context.Context, o Options) *Report {
 			c = r.Skip(script, reason)
 		case ctx.Err() != nil:
 			c = r.Skip(script, interruptedReason)
+		case r.stop.over() != "":
+			c = r.Skip(script, r.stop.over())
 		default:
 			c = r.Run(ctx, script, s.cleanup, o.Server)
 			done += script.Requests()
@@ -141,6 +147,10 @@ func (s *Suite) Run(ctx context.Context, o Options) *Report {
 	}
 	progress.Left = 0
 	tell("")
+	for i := range report.Cases {
+		report.Cases[i].settle(r.stop.over(), r.Tally)
+	}
+	report.Interrupted = r.stop.over()
 	if ctx.Err() != nil {
 		report.Interrupted = "the run was interrupted: what had not begun by then is skipped"
 	}

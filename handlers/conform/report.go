@@ -56,6 +56,8 @@ type Case struct {
 
 	Shown   []Shown `json:"-"` // what the script has said with shows
 	Updated bool    `json:"-"` // whether answers were written into the script
+
+	doubt *doubt // whether its failures are the server's; nil: they are
 }
 
 // Shown is what a script says that the answers so far have shown.

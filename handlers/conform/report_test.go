@@ -3,10 +3,13 @@ package conform_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -229,6 +232,73 @@ send POST /small/things silent.json
 	}
 }
 
+// Each run has names, and ids, of its own.
+func TestUnique(t *testing.T) {
+	seen := map[string]bool{}
+	like := regexp.MustCompile(`^{"id":"[0-9A-F]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}","secret":"bob[a-z2-7]{8}"}$`)
+	for range 2 {
+		c, _ := run(t, "unique ID -uuid\nunique BOB bob\nsend POST /small/things it.json\ncmp stdout it.txt\n-- it.json --\n{\"id\":\"$ID\",\"secret\":\"$BOB\"}\n"+
+			"-- it.txt --\n201\nContent-Type: application/json\n\n{\"id\":\"$ID\"}\n", "", func(w http.ResponseWriter, r *http.Request) {
+			var body bytes.Buffer
+			_, _ = body.ReadFrom(r.Body)
+			if !like.Match(body.Bytes()) || seen[body.String()] {
+				t.Error(body.String())
+			}
+			seen[body.String()] = true
+			id, err := conform.Member(body.Bytes(), "id")
+			if err != nil {
+				t.Error(err)
+			}
+			answer(w, 201, `{"id":"`+id+`"}`)
+		})
+		if c.Outcome != conform.Passed {
+			t.Error(c.Text())
+		}
+	}
+}
+
+// With -made, what is a script's own is removed and nobody else's, whatever a server
+// says; and nothing is sent to a path that an answer has made another.
+func TestCleanupOfOwnThings(t *testing.T) {
+	var deleted []string
+	handle := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			deleted = append(deleted, r.URL.EscapedPath())
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		var body bytes.Buffer
+		_, _ = body.ReadFrom(r.Body)
+		if strings.Contains(body.String(), "hijacked") {
+			answer(w, 201, `{"id":"root"}`)
+			return
+		}
+		answer(w, 201, body.String())
+	}
+	const script = `unique OWN own
+send POST /small/things own.json
+send POST /small/things others.json
+send POST /small/things hijacked.json
+-- own.json --
+{"id":"$OWN"}
+-- others.json --
+{"id":"root"}
+-- hijacked.json --
+{"id":"$OWN-hijacked"}
+`
+	c, _ := run(t, script, "undo createThing -made request.id -made answer.id DELETE /small/things/{answer.id}\n", handle)
+	if len(deleted) != 1 || !strings.HasPrefix(deleted[0], "/small/things/own") || len(c.Left) != 1 || !strings.Contains(c.Left[0], "about somebody else") {
+		t.Errorf("deleted %q, left %q", deleted, c.Left)
+	}
+	for id, want := range map[string]string{"": "is empty", "..": "no segment", ".": "no segment"} {
+		deleted = nil
+		c, _ := run(t, "send POST /small/things it.json\n-- it.json --\n{\"id\":\""+id+"\"}\n", "undo createThing DELETE /small/things/{answer.id}\n", handle)
+		if len(deleted) > 0 || len(c.Left) != 1 || !strings.Contains(c.Left[0], want) {
+			t.Errorf("%q: deleted %q, left %q", id, deleted, c.Left)
+		}
+	}
+}
+
 // Headers that the caller has given, and what an own script has written into a line,
 // are in no report; and a value of the server's is no expression that cannot be.
 func TestWhatIsHidden(t *testing.T) {
@@ -251,6 +321,52 @@ stdout $ID
 	}
 }
 
+// A password that is the product's name is not repeated by a server that says what it
+// is.
+func TestPasswordThatIsTheName(t *testing.T) {
+	contract, err := exchange.Parse("entrance", []string{""}, []byte(entrance))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte("Entrance has no such Door-way"))
+	}))
+	defer server.Close()
+	for password, want := range map[string]conform.Outcome{"Entrance": conform.Passed, "Door-way": conform.Failed} {
+		s, err := conform.Parse("script", []byte("send GET /nowhere -basic bob:"+password+"\nstdout ^404\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := conform.Runner{Contract: contract}
+		if c := r.Run(t.Context(), s, nil, conform.Server{URL: server.URL}); c.Outcome != want {
+			t.Errorf("%s: %s %s", password, c.Outcome, c.Text())
+		}
+	}
+}
+
+// A server may be below a path, which is in its cookies and its links then.
+func TestBelowAPath(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/be low/small/things" {
+			t.Error(r.URL.Path)
+		}
+		w.Header().Set("Set-Cookie", "sid=1; Path=/be%20low/small;HttpOnly")
+		w.Header().Set("Location", "/be%20low/small/things/1")
+		answer(w, 200, `[]`)
+	}))
+	defer server.Close()
+	s, err := conform.Parse("script", []byte("send GET /small/things -show Set-Cookie -show Location\ncmp stdout all.txt\n"+
+		"-- all.txt --\n200\nContent-Type: application/json\nSet-Cookie: sid=1; Path=/small;HttpOnly\nLocation: /small/things/1\n\n[]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := conform.Runner{Contract: parsed(t)}
+	if c := r.Run(t.Context(), s, nil, conform.Server{URL: server.URL + "/be%20low/"}); c.Outcome != conform.Passed {
+		t.Error(c.Text())
+	}
+}
+
 // An answer that is nested as deeply as JSON may be takes no more room than it has.
 func TestDeepAnswer(t *testing.T) {
 	const deep = 9000
@@ -259,6 +375,22 @@ func TestDeepAnswer(t *testing.T) {
 	})
 	if len(c.Failures) != 2 || len(c.Text()) > 100<<10 || strings.Contains(c.Text(), "\n    [") {
 		t.Errorf("%d failures: %.2000s", len(c.Failures), c.Text())
+	}
+}
+
+// An answer with more tokens than any server gives out keeps nobody busy for hours.
+func TestAnswerFullOfSecrets(t *testing.T) {
+	var tokens []string
+	for i := range 100_000 {
+		tokens = append(tokens, fmt.Sprintf("token-%06d", i))
+	}
+	full, err := json.Marshal(map[string]any{"tokens": tokens})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := run(t, "send GET /small/things\nsend GET /small/things\n", "", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, string(full)) })
+	if c.Outcome != conform.Failed || strings.Contains(c.Text(), tokens[0]) {
+		t.Errorf("%s %.2000s", c.Outcome, c.Text())
 	}
 }
 

@@ -71,7 +71,7 @@ var usages = map[string]struct {
 	"stdout":  {"[!] stdout PATTERN", 1, 1},
 	"advance": {"advance DURATION", 1, 1},
 	"fault":   {"fault KIND", 1, 1},
-	"undo":    {"undo OPERATION [-when PATH=VALUE] [-done PATTERN] METHOD PATH [flags] [FILE]", 3, 99},
+	"undo":    {"undo OPERATION [-when PATH=VALUE] [-made PATH] [-done PATTERN] METHOD PATH [flags] [FILE]", 3, 99},
 }
 
 // Read reads an API's scripts: the files *.txtar of a folder. Errors: a folder

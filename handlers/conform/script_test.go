@@ -34,6 +34,8 @@ func TestScriptsThatCannotBe(t *testing.T) {
 		"undo createUser -frob x GET /":         "no flag -frob",
 		"undo createUser -done '(' GET /":       "missing closing",
 		"undo createUser -when a=b -done c GET": "usage: undo",
+		"undo createUser -made answer GET /":    "usage: undo",
+		"undo createUser -made header.id GET /": "usage: undo",
 		"defer GET / body.json":                 `no file "body.json"`,
 		"# nothing but prose\n":                 "nothing is done",
 	} {

@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"usher/handlers/exchange"
 )
 
 // request is what a send line asks for.
@@ -19,6 +22,7 @@ type request struct {
 	shown        []string
 	pad          int
 	file         string
+	admin        bool // it has the administrator's credentials
 }
 
 // header is one of a request, or credentials that become one.
@@ -79,9 +83,13 @@ type undo struct {
 	operation   string
 	member, is  string // of the answer, if it must be so
 	conditional bool
+	made        []place        // that hold what no other run has; none: it is not asked
 	done        *regexp.Regexp // that a success fits; nil: any answer with 2xx is one
 	send        request
 }
+
+// place is a member of a request's body, or of its answer's.
+type place struct{ side, member string }
 
 func parseUndo(args []word) (undo, error) {
 	u := undo{operation: args[0].plain()}
@@ -97,6 +105,12 @@ func parseUndo(args []word) (undo, error) {
 			if !u.conditional {
 				return u, errors.New("usage: " + usages["undo"].usage)
 			}
+		case "-made":
+			side, member, _ := strings.Cut(value, ".")
+			if member == "" || side != exchange.Request && side != exchange.Answer {
+				return u, errors.New("usage: " + usages["undo"].usage)
+			}
+			u.made = append(u.made, place{side, member})
 		case "-done":
 			if u.done, err = regexp.Compile(value); err != nil {
 				return u, err
@@ -112,8 +126,9 @@ func parseUndo(args []word) (undo, error) {
 // made is what an undo line takes from a request and its answer.
 var made = regexp.MustCompile(`\{(request|answer)(\.[\w.\[\]-]+)?\}`)
 
-// fill puts in what was made, written as encode writes it. Errors: there is none.
-func fill(text string, request, answer []byte, encode func(string) string) (filled string, err error) {
+// fill puts in what was made, written as encode writes it. Errors: there is none, or
+// it is empty; those of encode.
+func fill(text string, request, answer []byte, encode func(string) (string, error)) (filled string, err error) {
 	filled = made.ReplaceAllStringFunc(text, func(found string) string {
 		parts := made.FindStringSubmatch(found)
 		body := answer
@@ -124,19 +139,32 @@ func fill(text string, request, answer []byte, encode func(string) string) (fill
 			return string(body)
 		}
 		value, e := Member(body, parts[2])
-		if e != nil {
-			err = e
+		if e == nil && value == "" {
+			e = fmt.Errorf("%s is empty", found)
 		}
-		return encode(value)
+		if e == nil {
+			value, e = encode(value)
+		}
+		err = cmp.Or(err, e)
+		return value
 	})
 	return filled, err
 }
 
-func inPath(value string) string { return url.PathEscape(value) }
+// inPath is a segment of a path. Errors: it would be another path.
+func inPath(value string) (string, error) {
+	if value == "." || value == ".." {
+		return "", fmt.Errorf("%q is no segment of a path", value)
+	}
+	return url.PathEscape(value), nil
+}
 
-func inBody(value string) string {
-	quoted, _ := json.Marshal(value)
-	return string(quoted[1 : len(quoted)-1])
+func inBody(value string) (string, error) {
+	quoted, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	return string(quoted[1 : len(quoted)-1]), nil
 }
 
 // Member finds a.b[0].c in a JSON text; a dot alone is the whole of one that is

@@ -19,6 +19,7 @@ type copied struct {
 	body      []byte
 	truncated bool // it is larger than MaxCopy, or was not read to its end
 	ended     bool
+	failed    bool // reading it did
 	taken     bool
 }
 
@@ -39,6 +40,7 @@ func (c *copied) add(b []byte, err error) {
 		return
 	}
 	c.ended = c.ended || err == io.EOF //nolint:errorlint // readers of net/http give it as it is
+	c.failed = c.failed || err != nil && !c.ended
 	switch {
 	case c.truncated:
 	case len(c.body)+len(b) > MaxCopy:

@@ -111,6 +111,7 @@ type passing struct {
 	told     int // the status that the client has got
 	duration time.Duration
 	refused  string // why the proxy answered itself; empty: it did not
+	ender    string // who has ended the answer before it was whole; empty: nobody
 	err      error  // what came between
 	gone     bool   // the client did
 }
@@ -243,6 +244,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 func (p *Proxy) ended(x *passing) {
 	x.duration = time.Since(x.began)
 	x.ResponseWriter = nil
+	x.ender = x.endedBy()
 	size := x.sent.take() + x.got.take()
 	p.closing.RLock()
 	defer p.closing.RUnlock()
@@ -255,6 +257,18 @@ func (p *Proxy) ended(x *passing) {
 	}
 	p.bytes.Add(-size)
 	p.unjudged.Add(1)
+}
+
+// endedBy says who has ended the target's answer before it was whole; empty: nobody,
+// or there was none.
+func (x *passing) endedBy() string {
+	switch {
+	case x.status == 0 || x.status == http.StatusSwitchingProtocols || x.refused != "" || x.got.over():
+		return ""
+	case x.got.failed && x.request.Context().Err() == nil:
+		return "target"
+	}
+	return "client"
 }
 
 // judge judges what waits, until the proxy is closed.
@@ -291,7 +305,7 @@ func (p *Proxy) check(e *exchange.Exchange) {
 // log writes the exchange's one line.
 func (p *Proxy) log(x *passing, e *exchange.Exchange, unread string) {
 	path, _, _ := strings.Cut(e.Request.URL, "?")
-	attrs := make([]slog.Attr, 0, 11)
+	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String("api", e.API), slog.String("operation", e.Operation), slog.String("method", e.Request.Method), slog.String("path", path),
 		slog.Int("status", x.told), slog.Float64("duration_ms", float64(e.Duration.Microseconds())/1000), slog.String("exchange", x.id))
@@ -303,6 +317,12 @@ func (p *Proxy) log(x *passing, e *exchange.Exchange, unread string) {
 			broken[i] = v.In + " " + v.Path + ": " + v.Rule
 		}
 		attrs = append(attrs, slog.Any("violations", broken))
+	}
+	if x.ender != "" {
+		if x.ender == "target" {
+			level = slog.LevelWarn
+		}
+		attrs = append(attrs, slog.String("incomplete", x.ender))
 	}
 	if unread != "" {
 		attrs = append(attrs, slog.String("unread", unread))

@@ -289,8 +289,8 @@ func TestAnswersAreUnchanged(t *testing.T) {
 				t.Errorf("body: %q", body)
 			}
 			p.end()
-			if !strings.Contains(p.log.String(), `"exchange":"`+id+`"`) {
-				t.Errorf("the id %s is not in the log: %s", id, p.log)
+			if said := p.log.String(); !strings.Contains(said, `"exchange":"`+id+`"`) || strings.Contains(said, "incomplete") {
+				t.Errorf("the id %s is not in the log, or it is told of as incomplete: %s", id, said)
 			}
 		})
 	}
@@ -566,6 +566,9 @@ func TestNoTarget(t *testing.T) {
 	if len(all) != 1 || all[0].Answer.Status != 0 || len(all[0].Violations) > 0 {
 		t.Errorf("judged: %+v", all)
 	}
+	if strings.Contains(p.log.String(), "incomplete") {
+		t.Errorf("no answer is no part of one: %s", p.log)
+	}
 	for _, said := range []string{`"level":"ERROR"`, `"status":502`, "connection refused"} {
 		if !strings.Contains(p.log.String(), said) {
 			t.Errorf("not in the log: %s: %s", said, p.log)
@@ -638,7 +641,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	_ = conn.Close()
 	<-judged
-	if all := p.end(); len(all) != 1 || all[0].Answer.Status != http.StatusSwitchingProtocols || all[0].Answer.Header.Get(proxy.Header) != "" || !strings.Contains(p.log.String(), `"status":101`) {
+	if all := p.end(); len(all) != 1 || all[0].Answer.Status != http.StatusSwitchingProtocols || all[0].Answer.Header.Get(proxy.Header) != "" || !strings.Contains(p.log.String(), `"status":101`) || strings.Contains(p.log.String(), "incomplete") {
 		t.Errorf("judged: %+v; the log: %s", all, p.log)
 	}
 }
@@ -658,6 +661,49 @@ func TestBrokenAnswer(t *testing.T) {
 	_ = response.Body.Close()
 	if all := p.end(); len(all) != 1 || !all[0].Answer.Truncated || len(all[0].Violations) > 0 {
 		t.Errorf("judged: %+v", all)
+	}
+	if said := p.log.String(); !strings.Contains(said, `"incomplete":"target"`) || !strings.Contains(said, `"level":"WARN"`) {
+		t.Error(said)
+	}
+}
+
+// A client that does not wait for the whole answer is no fault of the target's.
+func TestClientLeaves(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"na`)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	defer target.Close()
+	p := start(t, target.URL)
+	response, err := http.Get(p.server.URL + "/acme/things")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if all := p.end(); len(all) != 1 || !all[0].Answer.Truncated {
+		t.Errorf("judged: %+v", all)
+	}
+	if said := p.log.String(); !strings.Contains(said, `"incomplete":"client"`) || !strings.Contains(said, `"level":"INFO"`) {
+		t.Error(said)
+	}
+}
+
+// gone is a client that nothing can be written to any more.
+type gone struct{ http.ResponseWriter }
+
+func (gone) Write([]byte) (int, error) { return 0, net.ErrClosed }
+
+// Nor is it if the first sign of that is that nothing can be written to it.
+func TestClientIsGone(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }))
+	defer target.Close()
+	p := start(t, target.URL)
+	p.ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/acme/things", nil))
+	p.end()
+	if said := p.log.String(); !strings.Contains(said, `"incomplete":"client"`) {
+		t.Error(said)
 	}
 }
 
