@@ -36,8 +36,11 @@ func TestTempFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	is, err := os.Stat(live)
-	if err != nil || runtime.GOOS != "windows" && is.Mode().Perm() != 0o700 {
-		t.Fatal(is.Mode(), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" && is.Mode().Perm() != 0o700 {
+		t.Error(is.Mode())
 	}
 	sweep(temp)
 	want := []string{"other-5", "usher-3", "usher-4", "usher-6", filepath.Base(live)}

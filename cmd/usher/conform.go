@@ -59,7 +59,8 @@ The password of --user NAME:PASSWORD can be read by every user of this machine. 
 --user NAME alone it is taken from ` + conformPassword + `, or asked for.
 
 A run ends early if the server refuses the administrator twice, whom more attempts
-might lock out, or does not answer the first request of three scripts in a row.
+might lock out, or does not answer the first request of three scripts in a row, nor
+one after them.
 
 The exit code is 0 if nothing failed, 2 if something did or --fail-under is not
 reached, and 1 if nothing could be said, or not all because the run has ended early.`,

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -298,8 +300,16 @@ send GET /node/api/users/current -basic $ADMIN:$ADMIN_PASSWORD
 	}
 }
 
-// Who interrupts a run once more does not wait until all is gone.
+// Who interrupts a run once more does not wait until all is gone; a terminal that closes
+// does, however often it says so.
 func TestConformIsInterruptedTwice(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		t.Run(signal.String(), func(t *testing.T) { interruptTwice(t, signal) })
+	}
+}
+
+func interruptTwice(t *testing.T, signal os.Signal) {
+	t.Helper()
 	dir := t.TempDir()
 	reached, over := make(chan string), make(chan struct{})
 	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -309,7 +319,8 @@ func TestConformIsInterruptedTwice(t *testing.T) {
 		}
 	}))
 	defer target.Close()
-	defer close(over)
+	goOn := sync.OnceFunc(func() { close(over) })
+	defer goOn()
 	script := "defer DELETE /node/api/users/1\nsend POST /node/api/users\nadvance 1h\nsend GET /node/api/users\n"
 	if err := os.WriteFile(filepath.Join(dir, "waits.txtar"), []byte(script), 0o600); err != nil {
 		t.Fatal(err)
@@ -332,12 +343,16 @@ func TestConformIsInterruptedTwice(t *testing.T) {
 			t.Fatalf("it has ended before %s: %v: %s", want, err, &said)
 		}
 		if want != http.MethodGet {
-			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := <-ended; err == nil || cmd.ProcessState.ExitCode() != 1 {
+	patient := signal == syscall.SIGHUP
+	if patient {
+		goOn()
+	}
+	if err := <-ended; err == nil || cmd.ProcessState.ExitCode() != 1 || strings.Contains(said.String(), "usher: the run was interrupted") != patient {
 		t.Errorf("%v: %s", err, &said)
 	}
 }

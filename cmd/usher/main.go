@@ -33,9 +33,12 @@ func code() int {
 		<-signals
 		cancel()
 		// Left to itself, the second would be ignored where a shell has started the
-		// program in the background.
-		<-signals
-		os.Exit(1)
+		// program in the background. A terminal that closes may say so twice.
+		for second := range signals {
+			if second != syscall.SIGHUP {
+				os.Exit(1)
+			}
+		}
 	}()
 	log.SetOutput(io.Discard) // where http.Transport quotes what a target sends unasked; ours is log/slog
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {

@@ -87,7 +87,7 @@ func (r *Runner) Run(ctx context.Context, s, cleanup *Script, server Server) Cas
 				x.skip(s.steps[i+1:])
 				if x.stop != nil && x.silent && x.result.Requests == 0 {
 					x.result.doubt = new(doubt)
-					x.stop.silent(x.result.doubt)
+					x.stop.silent(x.result.doubt, func() error { return Reach(ctx, server) })
 				}
 			}
 			break
@@ -166,7 +166,7 @@ type execution struct {
 	history []*exchange.Exchange // that may have made something
 	unsure  []*exchange.Exchange // that were sent, and of which no answer tells what they have made
 	sent    bool                 // the last request has got a connection
-	silent  bool                 // and nothing at all has come back to it
+	silent  bool                 // the last request has got no answer
 	met     map[string]bool      // operations that have answered
 	updated map[string]bool      // files
 

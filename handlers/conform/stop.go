@@ -110,12 +110,18 @@ func (s *stop) answered() {
 }
 
 // silent notes that a script's first request was not answered, and ends the run if
-// it is one of too many.
-func (s *stop) silent(d *doubt) {
+// it is one of too many and the server is not there either for who asks it for nothing
+// in particular, as reach does: one that is, is at fault.
+func (s *stop) silent(d *doubt, reach func() error) {
 	s.silences = append(s.silences, d)
-	if len(s.silences) >= mostSilent {
-		s.end(fmt.Sprintf("the server has not answered the first request of %d scripts in a row", mostSilent), s.silences)
+	if len(s.silences) < mostSilent {
+		return
 	}
+	if err := reach(); err != nil {
+		s.end(fmt.Sprintf("the server has not answered the first request of %d scripts in a row, and does not answer any more: %v", mostSilent, err), s.silences)
+		return
+	}
+	s.answered()
 }
 
 // settle gives a script's verdict, once the run has come to its end: what the run has

@@ -251,3 +251,17 @@ func TestStopsForSilence(t *testing.T) {
 		}
 	}
 }
+
+// A server that answers others is there, whatever it is that scripts begin with.
+func TestGoesOnAtASilentOperation(t *testing.T) {
+	const first = "send POST /login\nstdout ^200\n"
+	r, _ := guarded(t, map[string]string{"a": first, "b": first, "c": first, "d": first, "e": public}, func(r *http.Request, _ string) int {
+		if r.URL.Path == "/login" {
+			return 0
+		}
+		return http.StatusOK
+	})
+	if got := outcomes(r); !slices.Equal(got, []conform.Outcome{failed, failed, failed, failed, passed}) || r.Interrupted != "" || r.Sum().Failed != 4 {
+		t.Errorf("%v, %q, %+v", got, r.Interrupted, r.Sum())
+	}
+}
