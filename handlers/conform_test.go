@@ -90,12 +90,7 @@ func TestConformLeavesNothingBehind(t *testing.T) {
 	for _, api := range handlers.Names() {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			w, err := newWorld(t.TempDir(), api, []string{"admin", "roomy"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.close()
-			suite, o := suiteOf(t, w)
+			w, suite, o := targetOf(t, api, "admin", "roomy")
 			furnish, err := conform.Parse("furniture", []byte(furniture[api]))
 			if err != nil {
 				t.Fatal(err)
@@ -146,20 +141,26 @@ func TestConformLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// suiteOf is an API's scripts, and what they need to be run against w.
-func suiteOf(t *testing.T, w *world) (*conform.Suite, conform.Options) {
+// targetOf is a world until the test ends, with its API's scripts and what they need to
+// be run against it.
+func targetOf(t *testing.T, api string, needs ...string) (*world, *conform.Suite, conform.Options) {
 	t.Helper()
-	suite, err := handlers.Suite(w.api)
+	w, err := newWorld(t.TempDir(), api, needs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	contract, title, err := handlers.ContractOf(w.api)
+	t.Cleanup(func() { w.close() })
+	suite, err := handlers.Suite(api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contract, title, err := handlers.ContractOf(api)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := conform.Options{Contract: contract, Title: title, Server: w.server(), Grants: []string{"admin", "settings"}}
 	o.Server.Transport = nil // what watches a world remembers every secret: too many, over a whole suite
-	return suite, o
+	return w, suite, o
 }
 
 // stored is what a store holds that users have made, a line each.
@@ -196,12 +197,7 @@ func stored(t *testing.T, dir string) (lines []string) {
 // What a run that is interrupted has made goes, too, and the rest is said to be
 // skipped.
 func TestConformInterrupted(t *testing.T) {
-	w, err := newWorld(t.TempDir(), "milvus", []string{"admin"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
-	suite, o := suiteOf(t, w)
+	w, suite, o := targetOf(t, "milvus", "admin")
 	o.Only = regexp.MustCompile("^users|^roles")
 	before := stored(t, w.dir)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -245,17 +241,13 @@ func TestConformWrongPassword(t *testing.T) {
 	for _, api := range handlers.Names() {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			w, err := newWorld(t.TempDir(), api, []string{"admin", "roomy"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.close()
-			suite, o := suiteOf(t, w)
+			_, suite, o := targetOf(t, api, "admin", "roomy")
 			o.Server.Password = wrong
 			attempts := 0
 			o.Server.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 				var body []byte
 				if r.Body != nil {
+					var err error
 					if body, err = io.ReadAll(r.Body); err != nil {
 						return nil, err
 					}
@@ -278,18 +270,13 @@ func TestConformWrongPassword(t *testing.T) {
 // Whoever is given for an administrator and is none is not taken for somebody whom a
 // script has made.
 func TestConformLeavesItsCaller(t *testing.T) {
-	w, err := newWorld(t.TempDir(), "applivery", []string{"admin"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
+	w, suite, o := targetOf(t, "applivery", "admin")
 	registered, err := w.client.Post(w.url+"/v1/auth/register", "application/json", strings.NewReader(
 		`{"email":"eve@example.com","password":"`+adminPassword+`","firstName":"Eve","lastName":"Moneypenny","newsletter":false}`))
 	if err != nil || registered.Body.Close() != nil || registered.StatusCode != http.StatusOK {
 		t.Fatal(registered, err)
 	}
 	before := stored(t, w.dir)
-	suite, o := suiteOf(t, w)
 	o.Server.Admin, o.Only = "eve@example.com", regexp.MustCompile("^(create-user|login|register)$")
 	r := suite.Run(t.Context(), o)
 	after := stored(t, w.dir)
@@ -307,12 +294,7 @@ func TestConformLeavesItsCaller(t *testing.T) {
 // Where no time can pass, a script ends there, and what comes after is said to be
 // skipped.
 func TestConformDoesNotWait(t *testing.T) {
-	w, err := newWorld(t.TempDir(), "milvus", []string{"admin"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
-	suite, o := suiteOf(t, w)
+	_, suite, o := targetOf(t, "milvus", "admin")
 	o.Server.Advance = nil
 	script, err := conform.Parse("waits", []byte(`needs admin clock
 send POST /v2/vectordb/users/list -bearer $ADMIN:$ADMIN_PASSWORD empty.json

@@ -422,12 +422,7 @@ func (w wrong) told(r *conform.Report) bool {
 // to be found by the next.
 func held(t *testing.T, api string, wrong *wrong, script string) *conform.Report {
 	t.Helper()
-	w, err := newWorld(t.TempDir(), api, []string{"admin", "roomy"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
-	suite, o := suiteOf(t, w)
+	w, suite, o := targetOf(t, api, "admin", "roomy")
 	target, err := url.Parse(w.url)
 	if err != nil {
 		t.Fatal(err)

@@ -182,21 +182,27 @@ func TestConformWrongPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "report.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := conform.ReadReport(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, text := readReport(t, dir)
 	const reason = "the server refuses the administrator (401, 2 times)"
-	if !strings.Contains(said, "usher: "+reason) || !strings.Contains(said, "ended early: "+reason) || !strings.Contains(string(junit), reason) || strings.Contains(said+string(junit)+string(text), "n0t-the") {
+	if !strings.Contains(said, "usher: "+reason) || !strings.Contains(said, "ended early: "+reason) || !strings.Contains(string(junit), reason) || strings.Contains(said+string(junit)+text, "n0t-the") {
 		t.Error(said)
 	}
 	if r.Interrupted == "" || r.Count(conform.Failed)+r.Count(conform.Passed) > 0 || r.Sum().Failed > 0 || !strings.Contains(string(junit), `failures="0"`) {
 		t.Errorf("%s", text)
 	}
+}
+
+// readReport reads the report.json of a folder.
+func readReport(t *testing.T, dir string) (r *conform.Report, text string) {
+	t.Helper()
+	read, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = conform.ReadReport(read); err != nil {
+		t.Fatal(err)
+	}
+	return r, string(read)
 }
 
 func TestConformRefuses(t *testing.T) {
@@ -284,14 +290,7 @@ send GET /node/api/users/current -basic $ADMIN:$ADMIN_PASSWORD
 	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 1 {
 		t.Error(cmd.ProcessState)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "report.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := conform.ReadReport(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, _ := readReport(t, dir)
 	if r.Interrupted == "" || len(r.Cases) != 2 || r.Count(conform.Passed) != 1 || r.Count(conform.Skipped) != 1 || r.Cases[1].Reason != "interrupted" || len(r.Left()) > 0 {
 		t.Errorf("%+v", r)
 	}
@@ -352,7 +351,8 @@ func interruptTwice(t *testing.T, signal os.Signal) {
 	if patient {
 		goOn()
 	}
-	if err := <-ended; err == nil || cmd.ProcessState.ExitCode() != 1 || strings.Contains(said.String(), "usher: the run was interrupted") != patient {
+	// Its last word it has only in good order; the answer to POST may have been judged.
+	if err := <-ended; err == nil || strings.Contains(said.String(), "usher: ") != patient {
 		t.Errorf("%v: %s", err, &said)
 	}
 }

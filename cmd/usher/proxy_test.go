@@ -69,14 +69,7 @@ func TestProxy(t *testing.T) {
 			t.Errorf("%q is not in %s", want, &out)
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "report.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := conform.ReadReport(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, text := readReport(t, dir)
 	if r.API != "saymon" || r.Target != server.url || r.Count(conform.Passed) != 1 || r.Count(conform.Failed) != 0 || r.Coverage.Operations.Seen != 1 {
 		t.Errorf("%s", text)
 	}
