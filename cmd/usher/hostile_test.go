@@ -737,14 +737,20 @@ func TestFloods(t *testing.T) {
 	x := newTarget(t)
 	before := runtime.NumGoroutine()
 	h, err := strike2(t.Context(), x.addresses[way{tls: true}], victims[3], attack{http2: func(v victim, f *framer) {
-		for stream := uint32(1); ; stream += 2 {
-			f.open(stream, f.login(v))
-			if f.WriteRSTStream(stream, http2.ErrCodeCancel) != nil {
+		const requests = 10_000
+		for i := range uint32(requests) {
+			f.open(2*i+1, f.login(v))
+			if f.WriteRSTStream(2*i+1, http2.ErrCodeCancel) != nil {
 				return
 			}
 		}
+		f.ask(2*requests+1, f.reading(v), v.read[3])
 	}})
-	if err != nil || !h.ends || !slices.Equal(h.answers, []string{http2.ErrCodeEnhanceYourCalm.String()}) {
+	// Who sends them faster than they can be done is cut off; whether that comes about
+	// is a matter of the machine. Otherwise all are done, and so is the next one.
+	cut := h.ends && slices.Equal(h.answers, []string{http2.ErrCodeEnhanceYourCalm.String()})
+	kept := !h.ends && len(h.answers) == 1 && strings.HasPrefix(h.answers[0], "200 ")
+	if err != nil || !cut && !kept {
 		t.Errorf("requests that are taken back at once: %v %v", h, err)
 	}
 
