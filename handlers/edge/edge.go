@@ -7,7 +7,8 @@
 // never puts a value of a body into an error.
 //
 // Start at API (what a vendor's package fills in) and Mount (what it becomes);
-// validate.go holds a request against its contract, answer.go writes.
+// validate.go holds a request against its contract, problems.go says what of a body
+// does not fit, answer.go writes.
 package edge
 
 import (
